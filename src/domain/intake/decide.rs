@@ -1,0 +1,333 @@
+//! The decision over one message, in the order a lab manager would make it: whose is it, which order does it answer,
+//! which version does it make, is it critical.
+
+use super::{
+    Correction, CurrentResult, Decision, Held, Ids, Known, KnownPatient, NewAlert, NewReport, NewResult,
+    OrderMove, OrderNews, Place, Review, Rules, Shown,
+};
+use crate::domain::{
+    critical::{Assessment, CodeRef, Facts, Subject, assess},
+    ids::{AlertId, OrderId, OrderTestId, PatientId, ReportId, ResultId},
+    matching::{self, MatchOutcome},
+    order::{OrderStatus, Reported, TestStatus, order_status_from_tests},
+    person::{Sex, age_in_days},
+    report::{Observation, PatientBlock, Report, ReportedMessage},
+    result::{IncomingVersion, Place as Standing, Stamp, Supersede, supersede},
+    thresholds::LOINC,
+};
+
+/// Decides what a message does, and applies it to what is known. Total: every message has a decision, and every
+/// observation in it ends in a result row or in the review queue.
+pub fn decide(message: &ReportedMessage, known: &mut Known, rules: &Rules, ids: &mut Ids) -> Decision {
+    let mut decision = Decision::default();
+    for (block, patient_block) in message.blocks.iter().enumerate() {
+        let mut desk = Desk { message, rules, known, ids, decision: &mut decision };
+        match desk.owner(patient_block) {
+            Ok(patient) => desk.file(block, patient_block, patient),
+            Err((held, candidates)) => desk.hold(block, patient_block, held, candidates),
+        }
+    }
+    decision
+}
+
+/// Everything at hand while one message is decided.
+struct Desk<'a> {
+    message: &'a ReportedMessage,
+    rules: &'a Rules,
+    known: &'a mut Known,
+    ids: &'a mut Ids,
+    decision: &'a mut Decision,
+}
+
+type HeldWith = (Held, Vec<matching::ScoredCandidate>);
+
+impl Desk<'_> {
+    /// Whose results these are, or why nobody but a person can say.
+    fn owner(&mut self, block: &PatientBlock) -> Result<KnownPatient, HeldWith> {
+        let authority = &self.rules.local_authority;
+        let candidates = self.known.candidates(&block.claim, authority);
+        match matching::decide(&block.claim, &candidates, authority) {
+            MatchOutcome::Review { reason, candidates } => Err((Held::Patient(reason), candidates)),
+            MatchOutcome::Linked { patient_id, warnings } => {
+                if block.reports.iter().any(|report| self.answers_order_of_another(report, patient_id)) {
+                    return Err((Held::OrderOfAnotherPatient, Vec::new()));
+                }
+                self.decision.warnings.extend(warnings.iter().map(|warning| warning.to_string()));
+                let patient = self.known.patient(patient_id).cloned();
+                patient.ok_or((Held::Patient(matching::ReviewReason::UnknownIdentifier), Vec::new()))
+            }
+        }
+    }
+
+    fn answers_order_of_another(&self, report: &Report, patient: PatientId) -> bool {
+        let order = self.order_of(report).and_then(|(order, _)| self.known.orders.get(&order));
+        order.is_some_and(|order| order.patient != patient)
+    }
+
+    fn order_of(&self, report: &Report) -> Option<(OrderId, OrderTestId)> {
+        self.known.placers.get(report.placer.as_deref()?).copied()
+    }
+
+    /// Files a patient's reports into the chart.
+    fn file(&mut self, block: usize, content: &PatientBlock, patient: KnownPatient) {
+        self.decision.patients.push(patient.id);
+        for (number, report) in content.reports.iter().enumerate() {
+            let order = self.order_of(report);
+            let id = ReportId::new(self.ids.reports.pop_front().unwrap_or_default());
+            self.decision.reports.push(NewReport { id, at: (block, number), patient: patient.id, order });
+            for (observation, _) in report.observations.iter().enumerate() {
+                let at = Place { block, report: number, observation };
+                self.version(at, content, &patient, id);
+            }
+            if let Some((order, test)) = order {
+                self.progress(order, test, report);
+            }
+        }
+    }
+
+    /// Makes one result version, and what follows from it.
+    fn version(&mut self, at: Place, block: &PatientBlock, patient: &KnownPatient, report_id: ReportId) {
+        let report = &block.reports[at.report];
+        let observation = &report.observations[at.observation];
+        let incoming = self.facts(report, observation);
+        let before = self.known.current.get(&(observation.key.clone(), patient.id)).cloned();
+        let ruling = supersede(before.as_ref().map(|before| &before.facts), &incoming);
+        let shown = self.shown(observation, before.as_ref(), &ruling);
+        let assessment = self.assess(block, report, observation, &shown, ruling.shown, Some(patient));
+        let id = ResultId::new(self.ids.results.pop_front().unwrap_or_default());
+        let order = self.order_of(report).map(|(order, _)| order);
+        let is_current = ruling.place == Standing::Current;
+        let versions = self.known.versions.entry(observation.key.clone()).or_default();
+        *versions += 1;
+        let version = *versions;
+        let result = NewResult {
+            id,
+            report: report_id,
+            at,
+            patient: patient.id,
+            order,
+            encounter: order.and_then(|order| self.known.orders.get(&order)?.encounter),
+            version,
+            is_current,
+            status: if is_current { ruling.shown } else { incoming.status },
+            kept: ruling.keeps_value.then(|| shown.clone()),
+            loinc: self.loinc(observation),
+            assessment,
+            effect: ruling.effect,
+            warnings: ruling.warning.map(|warning| warning.to_string()).into_iter().collect(),
+        };
+        self.follow_up(&result, before.as_ref(), &ruling);
+        self.remember(observation, &result, before, incoming, shown, &ruling);
+        self.decision.results.push(result);
+    }
+
+    /// What a version means for the one before, for alerts, and for those who saw the old value.
+    fn follow_up(&mut self, result: &NewResult, before: Option<&CurrentResult>, ruling: &Supersede) {
+        if let Some(before) = before {
+            if result.is_current {
+                self.decision.superseded.push(before.id);
+            } else if ruling.confirms_current {
+                let stamp = before.facts.stamp.newest(self.stamp(result.at));
+                self.decision.confirmed.push((before.id, stamp));
+            }
+            if result.is_current && ruling.concerns_readers() {
+                self.decision.corrections.push(Correction {
+                    old: before.id,
+                    new: result.id,
+                    patient: result.patient,
+                    old_value: before.shown.value.clone(),
+                    at: result.at,
+                    effect: ruling.effect,
+                });
+            }
+        }
+        // A final that repeats its preliminary alerts nobody twice.
+        let told = before.is_some_and(|before| before.is_critical) && !ruling.value_changed;
+        if result.is_current && result.assessment.critical && !told {
+            self.decision.alerts.push(NewAlert {
+                id: AlertId::new(self.ids.alerts.pop_front().unwrap_or_default()),
+                at: result.at,
+                result: Some((result.id, result.patient)),
+                order: result.order,
+                assessment: result.assessment.clone(),
+            });
+        }
+    }
+
+    /// Applies the version to what is known, so that the next message of the batch sees it.
+    fn remember(
+        &mut self,
+        observation: &Observation,
+        result: &NewResult,
+        before: Option<CurrentResult>,
+        incoming: IncomingVersion,
+        shown: Shown,
+        ruling: &Supersede,
+    ) {
+        let next = match before {
+            Some(before) if !result.is_current => {
+                let mut facts = before.facts;
+                if ruling.confirms_current {
+                    facts.stamp = facts.stamp.newest(incoming.stamp);
+                }
+                CurrentResult { facts, ..before }
+            }
+            _ => CurrentResult {
+                id: result.id,
+                facts: IncomingVersion { status: ruling.shown, value: shown.value.clone(), ..incoming },
+                shown,
+                is_critical: result.assessment.critical,
+            },
+        };
+        self.known.current.insert((observation.key.clone(), result.patient), next);
+    }
+
+    fn stamp(&self, at: Place) -> Stamp {
+        let report = &self.message.blocks[at.block].reports[at.report];
+        Stamp { status_changed_at: report.status_changed_at, sent_at: self.message.sent_at }
+    }
+
+    fn facts(&self, report: &Report, observation: &Observation) -> IncomingVersion {
+        IncomingVersion {
+            status: observation.status,
+            value: observation.value.clone(),
+            units: observation.units.clone(),
+            flags: observation.flags.clone(),
+            reference_range: observation.reference_range.clone(),
+            stamp: Stamp { status_changed_at: report.status_changed_at, sent_at: self.message.sent_at },
+        }
+    }
+
+    fn shown(&self, observation: &Observation, before: Option<&CurrentResult>, ruling: &Supersede) -> Shown {
+        match before {
+            Some(before) if ruling.keeps_value => before.shown.clone(),
+            _ => Shown {
+                value: observation.value.clone(),
+                raw_value: observation.raw_value.clone(),
+                value_type: observation.value_type.clone(),
+                number: observation.number.clone(),
+                units: observation.units.clone(),
+                reference_range: observation.reference_range.clone(),
+                flags: observation.flags.clone(),
+            },
+        }
+    }
+
+    fn loinc(&self, observation: &Observation) -> Option<String> {
+        let sent = observation.code.loinc.clone();
+        let system = observation.code.system.as_deref().unwrap_or_default();
+        sent.or_else(|| {
+            self.rules.loinc(self.message.endpoint, system, &observation.code.code).map(str::to_owned)
+        })
+    }
+
+    fn assess(
+        &self,
+        block: &PatientBlock,
+        report: &Report,
+        observation: &Observation,
+        shown: &Shown,
+        status: crate::domain::result::ResultStatus,
+        patient: Option<&KnownPatient>,
+    ) -> Assessment {
+        let loinc = self.loinc(observation);
+        let system = observation.code.system.as_deref().unwrap_or("L");
+        let mut codes = vec![CodeRef { system, code: &observation.code.code }];
+        codes.extend(loinc.as_deref().map(|code| CodeRef { system: LOINC, code }));
+        let name = observation.code.text.as_deref().unwrap_or(&observation.code.code);
+        let facts = Facts {
+            test_name: name,
+            codes: &codes,
+            status,
+            number: shown.number.as_ref(),
+            text: shown.value.as_deref().unwrap_or_default(),
+            is_coded: observation.is_coded,
+            units: shown.units.as_deref(),
+            flags: &shown.flags,
+        };
+        let subject = self.subject(block, report, patient);
+        assess(&facts, &subject, &self.rules.thresholds, &self.rules.critical_flags)
+    }
+
+    /// The patient as limits look at it: from the chart, else from what the message says.
+    fn subject(&self, block: &PatientBlock, report: &Report, patient: Option<&KnownPatient>) -> Subject {
+        let birth =
+            patient.map_or(block.claim.birth_date, |patient| patient.birth_date.or(block.claim.birth_date));
+        let at = report.observed_at.as_ref().and_then(|time| time.instant).or(self.message.sent_at);
+        let age_days = birth.zip(at).and_then(|(birth, at)| age_in_days(birth, at.date_naive()));
+        let sex = patient.map_or(block.claim.sex, |patient| patient.sex);
+        let sex = if sex == Sex::Unknown { block.claim.sex } else { sex };
+        Subject { age_days, sex, class: block.class }
+    }
+
+    /// Moves the test, and with it the order.
+    fn progress(&mut self, order_id: OrderId, test_id: OrderTestId, report: &Report) {
+        let Some(order) = self.known.orders.get_mut(&order_id) else { return };
+        let Some(test) = order.tests.iter_mut().find(|test| test.id == test_id) else { return };
+        let arrived = (!report.observations.is_empty()).then_some(TestStatus::Partial);
+        let said = report.test_status.or(arrived).unwrap_or(test.status);
+        test.status = test.status.advance(said);
+        let moved = (test_id, test.status, report.filler.clone());
+        let tests: Vec<TestStatus> = order.tests.iter().map(|test| test.status).collect();
+        let next = order_status_from_tests(order.status, &tests);
+        let news = news(order.status, next);
+        order.status = next;
+        match self.decision.orders.iter_mut().find(|entry| entry.order == order_id) {
+            Some(entry) => {
+                entry.tests.push(moved);
+                entry.news = news.or(entry.news);
+            }
+            None => self.decision.orders.push(OrderMove { order: order_id, tests: vec![moved], news }),
+        }
+    }
+
+    /// Puts a patient's reports into the review queue. What is critical still alerts: a person has to find out whose
+    /// potassium this is, and soon.
+    fn hold(
+        &mut self,
+        block: usize,
+        content: &PatientBlock,
+        held: Held,
+        candidates: Vec<matching::ScoredCandidate>,
+    ) {
+        let count: usize = content.reports.iter().map(|report| report.observations.len()).sum();
+        for (number, report) in content.reports.iter().enumerate() {
+            for (index, observation) in report.observations.iter().enumerate() {
+                let at = Place { block, report: number, observation: index };
+                self.alert_unowned(at, content, report, observation);
+            }
+        }
+        match &mut self.decision.review {
+            Some(review) => {
+                review.observations += count;
+                review.candidates.extend(candidates);
+            }
+            None => self.decision.review = Some(Review { reason: held, candidates, observations: count }),
+        }
+    }
+
+    fn alert_unowned(&mut self, at: Place, block: &PatientBlock, report: &Report, observation: &Observation) {
+        let ruling = supersede(None, &self.facts(report, observation));
+        let shown = self.shown(observation, None, &ruling);
+        let assessment = self.assess(block, report, observation, &shown, ruling.shown, None);
+        if assessment.critical {
+            let id = AlertId::new(self.ids.alerts.pop_front().unwrap_or_default());
+            self.decision.alerts.push(NewAlert { id, at, result: None, order: None, assessment });
+        }
+    }
+}
+
+/// What a change of status means for the order's own state machine.
+fn news(before: OrderStatus, after: OrderStatus) -> Option<OrderNews> {
+    if before == after {
+        return None;
+    }
+    match after {
+        OrderStatus::Resulted => Some(OrderNews::Results(Reported::All)),
+        OrderStatus::Partial => Some(OrderNews::Results(Reported::Some)),
+        OrderStatus::Rejected => Some(OrderNews::Refused),
+        OrderStatus::Acknowledged => Some(OrderNews::Accepted),
+        OrderStatus::Cancelled => Some(OrderNews::Cancelled),
+        OrderStatus::Pending | OrderStatus::Sent | OrderStatus::Failed => None,
+    }
+}

@@ -1,0 +1,142 @@
+//! What is known before a message is decided: loaded for the whole batch, and kept up to date by each
+//! decision.
+
+use std::collections::HashMap;
+
+use chrono::NaiveDate;
+
+use crate::domain::{
+    ids::{EncounterId, OrderId, OrderTestId, PatientId, ResultId},
+    matching::{Candidate, IdentifierKey, PatientClaim},
+    order::{OrderStatus, TestStatus},
+    person::Sex,
+    result::CurrentVersion,
+    value::Quantity,
+};
+
+/// Facts from the database.
+#[derive(Default)]
+pub struct Known {
+    /// Patients by identifier. A number that leads to several of them is no identifier.
+    pub patients: HashMap<IdentifierKey, Vec<KnownPatient>>,
+    /// Orders by id.
+    pub orders: HashMap<OrderId, KnownOrder>,
+    /// Order tests by placer order number.
+    pub placers: HashMap<String, (OrderId, OrderTestId)>,
+    /// Current versions by result key and patient. A lab that counts its orders anew every day gives one key to
+    /// several patients; their results never replace each other.
+    pub current: HashMap<(String, PatientId), CurrentResult>,
+    /// Highest version stored under a key, whoever's it is.
+    pub versions: HashMap<String, i32>,
+}
+
+/// A patient who has one of the identifiers named in the batch. Old identifiers of a merged record lead here too.
+#[derive(Clone, PartialEq)]
+pub struct KnownPatient {
+    /// Who.
+    pub id: PatientId,
+    /// Family name.
+    pub family: String,
+    /// Given name.
+    pub given: String,
+    /// Birth date.
+    pub birth_date: Option<NaiveDate>,
+    /// Administrative sex.
+    pub sex: Sex,
+}
+
+/// An order named in the batch.
+#[derive(Clone)]
+pub struct KnownOrder {
+    /// Whose it is.
+    pub patient: PatientId,
+    /// The visit it was placed in.
+    pub encounter: Option<EncounterId>,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// Its tests.
+    pub tests: Vec<KnownTest>,
+}
+
+/// A test of an order.
+#[derive(Clone)]
+pub struct KnownTest {
+    /// Its id.
+    pub id: OrderTestId,
+    /// How far it is.
+    pub status: TestStatus,
+}
+
+/// The version of a result that readers see.
+#[derive(Clone)]
+pub struct CurrentResult {
+    /// Its row.
+    pub id: ResultId,
+    /// As the version rule looks at it.
+    pub facts: CurrentVersion,
+    /// What is shown.
+    pub shown: Shown,
+    /// Whether it raised an alert.
+    pub is_critical: bool,
+}
+
+/// A value as shown.
+#[derive(Clone, PartialEq)]
+pub struct Shown {
+    /// As a reader sees it.
+    pub value: Option<String>,
+    /// As sent.
+    pub raw_value: Option<String>,
+    /// OBX-2.
+    pub value_type: String,
+    /// The number in it.
+    pub number: Option<Quantity>,
+    /// OBX-6.
+    pub units: Option<String>,
+    /// OBX-7.
+    pub reference_range: Option<String>,
+    /// OBX-8.
+    pub flags: Vec<String>,
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shown([phi])")
+    }
+}
+
+impl Known {
+    /// Patients whom the claim's identifiers may mean, each once, with the identifiers that hit.
+    pub(super) fn candidates(&self, claim: &PatientClaim, local_authority: &str) -> Vec<Candidate> {
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for key in claim.keys(local_authority) {
+            for patient in self.patients.get(&key).map(Vec::as_slice).unwrap_or_default() {
+                match candidates.iter_mut().find(|candidate| candidate.patient_id == patient.id) {
+                    Some(candidate) => candidate.hits.push(key.clone()),
+                    None => candidates.push(patient.candidate(key.clone())),
+                }
+            }
+        }
+        candidates
+    }
+
+    /// A patient by id, among those loaded.
+    pub(super) fn patient(&self, id: PatientId) -> Option<&KnownPatient> {
+        self.patients.values().flatten().find(|patient| patient.id == id)
+    }
+}
+
+impl KnownPatient {
+    fn candidate(&self, hit: IdentifierKey) -> Candidate {
+        let stated = |name: &String| Some(name.clone()).filter(|name| !name.is_empty());
+        Candidate {
+            patient_id: self.id,
+            hits: vec![hit],
+            family: stated(&self.family),
+            given: stated(&self.given),
+            birth_date: self.birth_date,
+            sex: self.sex,
+            order_hit: false,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The rules of the clinic and its laboratory, in the words a nurse or a lab manager would use.
+//!
+//! Everything here is pure: no database, no network, no clock, no random numbers. Time, age and chance arrive
+//! as parameters, so every rule can be tested as a table and run again over old data with the same answer.
+//! Nothing here knows HL7 segments or tables; `lab` translates in both directions.
+//!
+//! | file | question it answers |
+//! |---|---|
+//! | [`ids`] | which patient, order, result is meant, without mixing the numbers up |
+//! | [`person`] | sex and age as the rules need them |
+//! | [`order`] | where an order stands, and what may happen to it next |
+//! | [`result`] | which version of a result is the current one, and whom a change concerns |
+//! | [`value`] | what number, if any, a reported value is |
+//! | [`units`] | which spellings mean the same unit, and what may be converted |
+//! | [`thresholds`] | at which values a person must be told at once |
+//! | [`critical`] | whether this result is such a value, and why |
+//! | [`report`] | what a laboratory reports |
+//! | [`intake`] | what a message of results does |
+//! | [`matching`] | whose result this is, or who has to decide that |
+//! | [`retry`] | what to do after an attempt to deliver a message |
+//! | [`alert`] | how an alert is closed |
+//! | [`access`] | who may do what |
+//! | [`catalogue`] | the tests a clinic orders and their LOINC codes |
+
+mod redacted;
+mod spelling;
+
+pub mod access;
+pub mod alert;
+pub mod catalogue;
+pub mod critical;
+pub mod ids;
+pub mod intake;
+pub mod matching;
+pub mod order;
+pub mod person;
+pub mod report;
+pub mod result;
+pub mod retry;
+pub mod thresholds;
+pub mod units;
+pub mod value;
+
+pub use spelling::UnknownSpelling;

@@ -1,0 +1,352 @@
+//! ORC, OBR and SPM: what was ordered and how far it is. Read the same way from orders and results.
+
+use super::Warning;
+use super::datatypes::{Coded, EntityId, Provider};
+use super::datetime::Timestamp;
+use super::message::Segment;
+use std::borrow::Cow;
+
+/// Table 0123 (OBR-25), with later additions.
+const REPORT_STATUS: &str = "OISAPFCRXYZMN";
+
+fn own(text: Option<Cow<'_, str>>) -> Option<String> {
+    text.map(Cow::into_owned)
+}
+
+fn time(segment: &Segment<'_>, n: u16) -> Option<Timestamp> {
+    segment.value(n).and_then(|text| Timestamp::parse(&text))
+}
+
+fn entity(segment: &Segment<'_>, n: u16) -> EntityId {
+    EntityId::read(segment.field(n).repetition(1))
+}
+
+/// One letter of a status table, whatever its case.
+pub(super) fn status_letter(segment: &Segment<'_>, n: u16, table: &str) -> Option<char> {
+    let text = segment.value(n)?;
+    let mut letters = text.chars();
+    let letter = letters.next()?.to_ascii_uppercase();
+    (letters.next().is_none() && table.contains(letter)).then_some(letter)
+}
+
+/// ORC.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct OrderControl {
+    /// ORC-1, table 0119.
+    pub control: Option<String>,
+    /// ORC-2.
+    pub placer: EntityId,
+    /// ORC-3.
+    pub filler: EntityId,
+    /// ORC-4.
+    pub placer_group: EntityId,
+    /// ORC-5, table 0038.
+    pub status: Option<String>,
+    /// ORC-7.6.
+    pub priority: Option<String>,
+    /// ORC-9.
+    pub transaction_at: Option<Timestamp>,
+    /// ORC-12.
+    pub provider: Option<Provider>,
+    /// ORC-16.
+    pub reason: Coded,
+}
+
+impl OrderControl {
+    /// Reads an ORC.
+    pub fn read(orc: &Segment<'_>) -> Self {
+        Self {
+            control: own(orc.value(1)),
+            placer: entity(orc, 2),
+            filler: entity(orc, 3),
+            placer_group: entity(orc, 4),
+            status: own(orc.value(5)),
+            priority: own(orc.field(7).component(6).value()),
+            transaction_at: time(orc, 9),
+            provider: Provider::read_first(orc.field(12)),
+            reason: Coded::read(orc.field(16).repetition(1)),
+        }
+    }
+}
+
+/// OBR-26: the observation this order grew out of.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ParentResult {
+    /// OBX-3.1 of the parent.
+    pub code: Option<String>,
+    /// OBX-4 of the parent.
+    pub sub_id: Option<String>,
+    /// Part of OBX-5 of the parent.
+    pub text: Option<String>,
+}
+
+/// OBR.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// OBR-2.
+    pub placer: EntityId,
+    /// OBR-3.
+    pub filler: EntityId,
+    /// OBR-4.
+    pub service: Coded,
+    /// OBR-27.6.
+    pub priority: Option<String>,
+    /// OBR-5, the priority of old senders.
+    pub old_priority: Option<String>,
+    /// OBR-6.
+    pub requested_at: Option<Timestamp>,
+    /// OBR-7: start of collection.
+    pub observed_at: Option<Timestamp>,
+    /// OBR-8.
+    pub observed_end: Option<Timestamp>,
+    /// OBR-11.
+    pub specimen_action: Option<String>,
+    /// OBR-13.
+    pub clinical_info: Option<String>,
+    /// OBR-14.
+    pub received_at: Option<Timestamp>,
+    /// OBR-15.1, before SPM existed.
+    pub specimen_source: Option<String>,
+    /// OBR-16.
+    pub provider: Option<Provider>,
+    /// OBR-22: when the report or its status changed.
+    pub reported_at: Option<Timestamp>,
+    /// OBR-24, table 0074.
+    pub section: Option<String>,
+    /// OBR-25, table 0123.
+    pub status: Option<char>,
+    /// OBR-26.
+    pub parent_result: Option<ParentResult>,
+    /// OBR-29.1.
+    pub parent_placer: EntityId,
+    /// OBR-29.2.
+    pub parent_filler: EntityId,
+    /// OBR-31.
+    pub reason: Coded,
+    /// OBR-32.1: principal result interpreter.
+    pub interpreter: Option<String>,
+}
+
+impl Request {
+    /// Reads an OBR; leniencies go to `warnings`.
+    pub fn read(obr: &Segment<'_>, warnings: &mut Vec<Warning>) -> Self {
+        let parent = obr.field(29);
+        let mut service = Coded::read(obr.field(4).repetition(1));
+        if service.promote_alternate() {
+            warnings.push(Warning::at("code_in_alternate", obr.at(4)));
+        }
+        let (status, section) = report_status(obr, warnings);
+        Self {
+            placer: entity(obr, 2),
+            filler: entity(obr, 3),
+            service,
+            priority: own(obr.field(27).component(6).value()),
+            old_priority: own(obr.value(5)),
+            requested_at: time(obr, 6),
+            observed_at: time(obr, 7),
+            observed_end: time(obr, 8),
+            specimen_action: own(obr.value(11)),
+            clinical_info: own(obr.field(13).value()),
+            received_at: time(obr, 14),
+            specimen_source: own(obr.field(15).component(1).part(1)),
+            provider: Provider::read_first(obr.field(16)),
+            reported_at: time(obr, 22),
+            section,
+            status,
+            parent_result: parent_result(obr),
+            parent_placer: EntityId::read_nested(parent.component(1)),
+            parent_filler: EntityId::read_nested(parent.component(2)),
+            reason: Coded::read(obr.field(31).repetition(1)),
+            interpreter: interpreter(obr),
+        }
+    }
+}
+
+/// OBR-25, or the status that landed one field early. Section codes have two letters or more, so a
+/// single letter of table 0123 in OBR-24 is a status that lost its place.
+fn report_status(obr: &Segment<'_>, warnings: &mut Vec<Warning>) -> (Option<char>, Option<String>) {
+    let section = own(obr.value(24));
+    if obr.value(25).is_none() {
+        let moved = status_letter(obr, 24, REPORT_STATUS);
+        if moved.is_some() {
+            warnings.push(Warning::at("status_from_obr24", obr.at(24)));
+            return (moved, None);
+        }
+        return (None, section);
+    }
+    let status = status_letter(obr, 25, REPORT_STATUS);
+    if status.is_none() {
+        warnings.push(Warning::at("status_unknown", obr.at(25)));
+    }
+    (status, section)
+}
+
+fn parent_result(obr: &Segment<'_>) -> Option<ParentResult> {
+    let field = obr.field(26);
+    let parent = ParentResult {
+        code: own(field.component(1).part(1)),
+        sub_id: own(field.component(2).value()),
+        text: own(field.component(3).value()),
+    };
+    (parent != ParentResult::default()).then_some(parent)
+}
+
+/// OBR-32 is an NDL: its first component is a name with subcomponents, id first.
+fn interpreter(obr: &Segment<'_>) -> Option<String> {
+    let name = obr.field(32).component(1);
+    let parts: Vec<_> = [3, 2].into_iter().filter_map(|n| name.part(n)).collect();
+    if parts.is_empty() { own(name.part(1)) } else { Some(parts.join(" ")) }
+}
+
+/// SPM.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Specimen {
+    /// SPM-2.1.
+    pub placer: EntityId,
+    /// SPM-2.2.
+    pub filler: EntityId,
+    /// SPM-4.
+    pub kind: Coded,
+    /// SPM-8.
+    pub site: Coded,
+    /// SPM-17.1.
+    pub collected_at: Option<Timestamp>,
+    /// SPM-18.
+    pub received_at: Option<Timestamp>,
+    /// SPM-21: why it was rejected.
+    pub reject_reason: Coded,
+    /// SPM-24.
+    pub condition: Coded,
+}
+
+impl Specimen {
+    /// Reads an SPM.
+    pub fn read(spm: &Segment<'_>) -> Self {
+        let coded = |n| Coded::read(spm.field(n).repetition(1));
+        Self {
+            placer: EntityId::read_nested(spm.field(2).component(1)),
+            filler: EntityId::read_nested(spm.field(2).component(2)),
+            kind: coded(4),
+            site: coded(8),
+            collected_at: spm.field(17).component(1).part(1).and_then(|t| Timestamp::parse(&t)),
+            received_at: time(spm, 18),
+            reject_reason: coded(21),
+            condition: coded(24),
+        }
+    }
+}
+
+/// NTE: a comment on the segment before it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Note {
+    /// NTE-2: `L` laboratory, `P` placer, `O` other.
+    pub source: Option<String>,
+    /// NTE-3; repetitions are lines.
+    pub text: String,
+}
+
+impl Note {
+    /// Reads an NTE.
+    pub fn read(nte: &Segment<'_>) -> Self {
+        let lines: Vec<_> = nte.field(3).repetitions().map(|r| r.text()).filter(|t| t != "\"\"").collect();
+        let text = lines.join("\n").replace("\r\n", "\n").replace('\r', "\n");
+        Self { source: own(nte.value(2)), text }
+    }
+}
+
+super::redact_debug!(OrderControl, ParentResult, Request, Specimen, Note);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::hl7::message::Message;
+
+    /// A segment with its fields named by number.
+    fn line(name: &str, fields: &[(usize, &str)]) -> String {
+        let last = fields.iter().map(|(n, _)| *n).max().unwrap_or(0);
+        let at = |n| fields.iter().find(|(m, _)| *m == n).map_or("", |(_, v)| v);
+        let fields: Vec<&str> = (1..=last).map(at).collect();
+        format!("MSH|^~\\&|A\r{name}|{}", fields.join("|"))
+    }
+
+    fn request(fields: &[(usize, &str)]) -> (Request, Vec<&'static str>) {
+        let text = line("OBR", fields);
+        let message = Message::parse(&text).unwrap();
+        let mut warnings = Vec::new();
+        let request = Request::read(&message.segment("OBR").unwrap(), &mut warnings);
+        (request, warnings.into_iter().map(|w| w.code).collect())
+    }
+
+    #[test]
+    fn obr_positions() {
+        let (obr, warnings) = request(&[
+            (2, "P1^PMS"),
+            (3, "F1"),
+            (4, "CBC^Count^L"),
+            (7, "202403150800"),
+            (11, "G"),
+            (14, "202403150900"),
+            (15, "BLD&Blood^x"),
+            (16, "Dr. Smith"),
+            (22, "202403151000"),
+            (24, "HM"),
+            (25, "f"),
+            (26, "600-7&Micro^2^coli"),
+            (27, "^^^^^S"),
+            (29, "P0&PMS^F0&LAB"),
+            (32, "7&Roe&Jo"),
+        ]);
+        assert_eq!(warnings, [""; 0]);
+        assert_eq!(obr.placer.id.as_deref(), Some("P1"));
+        assert_eq!(obr.placer.namespace.as_deref(), Some("PMS"));
+        assert_eq!(obr.filler.id.as_deref(), Some("F1"));
+        assert_eq!(obr.service.display(), Some("Count"));
+        assert_eq!(obr.observed_at.unwrap().text, "202403150800");
+        assert_eq!(obr.received_at.unwrap().text, "202403150900");
+        assert_eq!(obr.specimen_source.as_deref(), Some("BLD"));
+        assert_eq!(obr.provider.unwrap().display().as_deref(), Some("Dr. Smith"));
+        assert_eq!((obr.section.as_deref(), obr.status), (Some("HM"), Some('F')));
+        assert_eq!(obr.parent_result.unwrap().sub_id.as_deref(), Some("2"));
+        assert_eq!(obr.priority.as_deref(), Some("S"));
+        assert_eq!(obr.parent_placer.id.as_deref(), Some("P0"));
+        assert_eq!(obr.parent_filler.namespace.as_deref(), Some("LAB"));
+        assert_eq!(obr.interpreter.as_deref(), Some("Jo Roe"));
+        assert_eq!(obr.specimen_action.as_deref(), Some("G"));
+    }
+
+    #[test]
+    fn a_status_in_the_section_is_taken() {
+        let (obr, warnings) = request(&[(24, "F")]);
+        assert_eq!((obr.status, obr.section, warnings), (Some('F'), None, vec!["status_from_obr24"]));
+        let (obr, warnings) = request(&[(24, "HM")]);
+        assert_eq!((obr.status, obr.section.as_deref(), warnings.len()), (None, Some("HM"), 0));
+        let (obr, warnings) = request(&[(24, "F"), (25, "final")]);
+        assert_eq!((obr.status, warnings), (None, vec!["status_unknown"]));
+    }
+
+    #[test]
+    fn orc_and_spm_positions() {
+        let text = line(
+            "ORC",
+            &[(1, "NW"), (2, "P"), (3, "F"), (4, "G"), (5, "IP"), (7, "^^^^^A"), (9, "2024"), (12, "1^X")],
+        );
+        let message = Message::parse(&text).unwrap();
+        let orc = OrderControl::read(&message.segment("ORC").unwrap());
+        assert_eq!(
+            (orc.control.as_deref(), orc.status.as_deref(), orc.priority.as_deref()),
+            (Some("NW"), Some("IP"), Some("A"))
+        );
+        assert_eq!(orc.placer_group.id.as_deref(), Some("G"));
+        assert!(orc.transaction_at.is_some() && orc.provider.is_some());
+        let text = line(
+            "SPM",
+            &[(2, "A&x^B&y"), (4, "BLD"), (17, "20240315^20240316"), (18, "20240317"), (21, "H^Hemolyzed")],
+        );
+        let message = Message::parse(&text).unwrap();
+        let spm = Specimen::read(&message.segment("SPM").unwrap());
+        assert_eq!((spm.placer.id.as_deref(), spm.filler.id.as_deref()), (Some("A"), Some("B")));
+        assert_eq!(spm.collected_at.unwrap().text, "20240315");
+        assert_eq!(spm.reject_reason.display(), Some("Hemolyzed"));
+    }
+}

@@ -1,0 +1,32 @@
+//! One file per resource: its addresses, what comes in, and which use case answers.
+
+mod alerts;
+mod auth;
+mod encounters;
+mod health;
+mod lab_orders;
+mod lab_results;
+mod lis_endpoints;
+mod messages;
+mod patients;
+pub(super) mod start;
+mod stream;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use super::app::App;
+
+/// All routes with their documentation.
+pub(super) fn all() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .merge(auth::router())
+        .merge(patients::router())
+        .merge(encounters::router())
+        .merge(lab_orders::router())
+        .merge(lab_results::router())
+        .merge(alerts::router())
+        .merge(stream::router())
+        .merge(messages::router())
+        .merge(lis_endpoints::router())
+        .merge(health::router())
+}

@@ -1,0 +1,305 @@
+//! The sending side of one endpoint: one connection, one message in flight.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    context::Ctx,
+    domain::retry::{AttemptOutcome, Next, Tally},
+    lab::{
+        LabError,
+        deliver::{self, Attempt, Due, Outbound, Start},
+        views::EndpointView,
+    },
+    mllp::sender::{Connection, Exchange, SendFault},
+    security::random_bytes,
+};
+
+/// How often a loop looks without being woken: another process may have queued something.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long an exchange may go on after the process was told to stop. Under the grace of the whole shutdown, so that
+/// its outcome can still be written down.
+const STOP_GRACE: Duration = Duration::from_secs(20);
+
+/// Where and how to connect.
+pub(super) struct Peer {
+    endpoint: i64,
+    host: String,
+    port: u16,
+    tls: bool,
+    allow_plaintext: bool,
+}
+
+impl From<EndpointView> for Peer {
+    fn from(row: EndpointView) -> Self {
+        Self {
+            endpoint: row.id,
+            host: row.host.unwrap_or_default(),
+            port: row.port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default(),
+            tls: row.tls,
+            allow_plaintext: row.allow_plaintext,
+        }
+    }
+}
+
+/// See the module.
+pub(super) struct Link {
+    ctx: Ctx,
+    owner: String,
+    peer: Peer,
+    stop: CancellationToken,
+    connection: Option<Connection>,
+    /// What an exchange ended with while the database was away.
+    unrecorded: Option<(Outbound, Attempt)>,
+    /// Failed connects in a row, and when the next one may be made.
+    unreachable: u32,
+    not_before: Option<DateTime<Utc>>,
+    shown: String,
+}
+
+/// When to look again.
+enum Wait {
+    /// At once: something may be due.
+    None,
+    Until(DateTime<Utc>),
+    Nudge,
+}
+
+impl Link {
+    pub(super) fn new(ctx: Ctx, owner: String, peer: Peer, stop: CancellationToken) -> Self {
+        Self {
+            ctx,
+            owner,
+            peer,
+            stop,
+            connection: None,
+            unrecorded: None,
+            unreachable: 0,
+            not_before: None,
+            shown: String::new(),
+        }
+    }
+
+    /// Sends what is due until told to stop. A database fault is not the link's end: it looks again.
+    pub(super) async fn run(mut self) {
+        let mut hints = self.ctx.hints.outbox.listen();
+        let stop = self.stop.clone();
+        while !stop.is_cancelled() {
+            hints.mark_unchanged();
+            let wait = self.step().await.unwrap_or_else(|error| {
+                tracing::warn!(endpoint = self.peer.endpoint, %error, "delivery is held up");
+                Wait::Nudge
+            });
+            let due = async {
+                match wait {
+                    Wait::None => {}
+                    Wait::Until(instant) => self.ctx.clock.sleep_until(instant).await,
+                    Wait::Nudge => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = due => {}
+                _ = timeout(LOOK_EVERY, hints.changed()) => {}
+            }
+        }
+    }
+
+    /// One look: at most one message sent. No transaction is open while the lab takes its time.
+    async fn step(&mut self) -> Result<Wait, LabError> {
+        self.record_late().await?;
+        if let Some(instant) = self.not_before.filter(|instant| *instant > self.ctx.clock.now()) {
+            return Ok(Wait::Until(instant));
+        }
+        let message = match deliver::next_due(&self.ctx, self.peer.endpoint).await? {
+            Due::Nothing => return Ok(Wait::Nudge),
+            Due::At(instant) => return Ok(Wait::Until(instant)),
+            Due::Now(message) => message,
+        };
+        if let Some(wait) = self.connect_for(&message).await? {
+            return Ok(wait);
+        }
+        match deliver::start_attempt(&self.ctx, self.peer.endpoint, &self.owner, message.outbox_id).await? {
+            Start::Go => {}
+            Start::Settled => return Ok(Wait::None),
+            Start::NotOurs => {
+                // Many labs take one connection only: ours would lock the other process out.
+                self.connection = None;
+                return Ok(Wait::Nudge);
+            }
+        }
+        let attempt = self.exchange(&message).await;
+        let state = if attempt.reply.is_some() { "connected" } else { "no_answer" };
+        let detail = attempt.detail.clone();
+        self.unrecorded = Some((message, attempt));
+        self.record_late().await?;
+        self.show(state, &detail).await;
+        Ok(Wait::None)
+    }
+
+    /// Writes down what the last exchange ended with. Nothing else is sent before that has worked.
+    async fn record_late(&mut self) -> Result<(), LabError> {
+        if let Some((message, attempt)) = &self.unrecorded {
+            deliver::record_attempt(&self.ctx, message, attempt, chance()).await?;
+            self.unrecorded = None;
+        }
+        Ok(())
+    }
+
+    /// Makes sure of a connection. Some: there is none, and this is when to try again.
+    async fn connect_for(&mut self, message: &Outbound) -> Result<Option<Wait>, LabError> {
+        if self.connection.as_mut().is_some_and(|connection| !connection.is_stale()) {
+            return Ok(None);
+        }
+        self.connection = None;
+        if !deliver::lease(&self.ctx, self.peer.endpoint, &self.owner).await? {
+            return Ok(Some(Wait::Nudge));
+        }
+        let connecting = connect(&self.ctx, &self.peer);
+        // Nothing was sent yet, so a stop may cut this short.
+        let Some(connected) = self.stop.run_until_cancelled(connecting).await else {
+            return Ok(Some(Wait::Nudge));
+        };
+        match connected {
+            Ok(connection) => {
+                self.connection = Some(connection);
+                self.unreachable = 0;
+                self.not_before = None;
+                Ok(None)
+            }
+            Err(detail) => self.wait_for_peer(message, detail).await.map(Some),
+        }
+    }
+
+    /// The message waits and uses up no try. The pause is the endpoint's, not the message's: whatever is queued behind
+    /// it waits for the same lab.
+    async fn wait_for_peer(&mut self, message: &Outbound, detail: &str) -> Result<Wait, LabError> {
+        self.unreachable = self.unreachable.saturating_add(1);
+        let tally = Tally { attempts: 0, unreachable: self.unreachable };
+        let policy = deliver::retry_policy(&self.ctx.config);
+        let pause = match policy.after(&AttemptOutcome::Unreachable, tally, chance()) {
+            Next::WaitForPeer(pause) | Next::RetryAt(pause) => pause,
+            Next::Done | Next::DeadLetter { .. } => LOOK_EVERY,
+        };
+        let instant = self.ctx.clock.now() + chrono::Duration::from_std(pause).unwrap_or_default();
+        self.not_before = Some(instant);
+        self.show("unreachable", detail).await;
+        deliver::note_unreachable(&self.ctx, message, detail).await?;
+        Ok(Wait::Until(instant))
+    }
+
+    /// Sends and waits for the answer. A connection without a good answer is dropped: what comes late on it must not be
+    /// taken for the next message's.
+    async fn exchange(&mut self, message: &Outbound) -> Attempt {
+        let Some(mut connection) = self.connection.take() else {
+            return failed(SendFault::Closed);
+        };
+        let wait = self.ctx.config.ack_timeout;
+        let outcome = tokio::select! {
+            outcome = connection.exchange(&message.bytes, &message.control_id, wait) => outcome,
+            () = cut_short(&self.stop) => Err(SendFault::TimedOut),
+        };
+        match outcome {
+            Ok(exchange) => {
+                self.connection = Some(connection);
+                answered(exchange)
+            }
+            Err(fault) => failed(fault),
+        }
+    }
+
+    /// Shows a change of state, not every message. That it cannot be shown must not hold up delivery.
+    async fn show(&mut self, state: &str, detail: &str) {
+        if self.shown == state {
+            return;
+        }
+        tracing::info!(endpoint = self.peer.endpoint, state, detail, "link");
+        match deliver::show_connection(&self.ctx, self.peer.endpoint, state, Some(detail)).await {
+            Ok(()) => state.clone_into(&mut self.shown),
+            Err(error) => {
+                tracing::warn!(endpoint = self.peer.endpoint, %error, "link state cannot be stored");
+            }
+        }
+    }
+}
+
+async fn cut_short(stop: &CancellationToken) {
+    stop.cancelled().await;
+    sleep(STOP_GRACE).await;
+}
+
+/// Connects as the endpoint allows. A message holds a patient's name, so it never goes in the clear to another machine
+/// unless somebody said that it may.
+async fn connect(ctx: &Ctx, peer: &Peer) -> Result<Connection, &'static str> {
+    if peer.tls {
+        return Err("TLS to a lab is not available in this version");
+    }
+    let open = Connection::open(&peer.host, peer.port, &ctx.config.outbound_allowed_networks).await;
+    let connection = match open {
+        Ok(connection) => connection,
+        Err(SendFault::Unreachable(why)) => return Err(why),
+        Err(_) => return Err("cannot connect"),
+    };
+    if !peer.allow_plaintext && !connection.is_loopback() {
+        return Err("plain text to another machine needs allow_plaintext");
+    }
+    Ok(connection)
+}
+
+fn answered(exchange: Exchange) -> Attempt {
+    let reply = exchange.reply;
+    let errors: Vec<String> = reply.error_codes.iter().filter(|code| is_code(code)).cloned().collect();
+    let code = reply.code.as_str();
+    let mut detail = format!("answered {code}");
+    if !errors.is_empty() {
+        detail = format!("{detail}, error {}", errors.join(", "));
+    }
+    let outcome = match code.parse() {
+        Ok(code) => AttemptOutcome::Answered { code, errors },
+        Err(_) => AttemptOutcome::Mismatched,
+    };
+    Attempt { outcome, reply: Some((reply, exchange.bytes)), latency: exchange.latency, detail }
+}
+
+/// A lab may put a sentence where a code belongs, and a name into the sentence.
+fn is_code(text: &str) -> bool {
+    (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn failed(fault: SendFault) -> Attempt {
+    let (outcome, detail) = match fault {
+        SendFault::Unreachable(why) => (AttemptOutcome::Unreachable, why),
+        SendFault::Closed => (AttemptOutcome::Closed, "connection closed before the ACK"),
+        SendFault::TimedOut => (AttemptOutcome::TimedOut, "no ACK in time"),
+        SendFault::Mismatch => (AttemptOutcome::Mismatched, "the ACK was for another message or unreadable"),
+    };
+    Attempt::failed(outcome, detail)
+}
+
+/// A random number in 0..1. Without random bytes the retries are merely not spread.
+fn chance() -> f64 {
+    random_bytes::<4>().map_or(0.5, |bytes| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chance_is_between_zero_and_one() {
+        assert!((0..1000).all(|_| (0.0..=1.0).contains(&chance())));
+    }
+
+    #[test]
+    fn only_codes_reach_the_log() {
+        for (text, expected) in
+            [("101", true), ("E_7", true), ("", false), ("Roe is unknown", false), ("ä", false)]
+        {
+            assert_eq!(is_code(text), expected, "{text}");
+        }
+        assert!(!is_code(&"1".repeat(21)));
+    }
+}

@@ -1,0 +1,106 @@
+//! What a sender is answered: which acknowledgments, by MSH-15 and MSH-16 (HL7 v2.5.1 §2.9, table 0155).
+
+use super::endpoint_directory::AckMode;
+use crate::{hl7::ack::AckCode, store::db::Receipt};
+
+/// How a message ended, before the mode decides on the letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Taken.
+    Accept,
+    /// Its content cannot be taken; sending it again is useless.
+    Error,
+    /// Not for us, or not now.
+    Reject,
+}
+
+impl Verdict {
+    fn application(self) -> AckCode {
+        match self {
+            Self::Accept => AckCode::AA,
+            Self::Error => AckCode::AE,
+            Self::Reject => AckCode::AR,
+        }
+    }
+
+    fn commit(self) -> AckCode {
+        match self {
+            Self::Accept => AckCode::CA,
+            Self::Error => AckCode::CE,
+            Self::Reject => AckCode::CR,
+        }
+    }
+}
+
+/// The acknowledgments due, in order. Original mode, where both fields are empty: one application acknowledgment.
+/// Enhanced mode: each field says for itself; one that is empty beside a valued one counts as NE.
+pub fn acknowledgments(
+    mode: AckMode,
+    accept: Option<&str>,
+    application: Option<&str>,
+    verdict: Verdict,
+) -> Vec<AckCode> {
+    if mode == AckMode::Original || (accept.is_none() && application.is_none()) {
+        return vec![verdict.application()];
+    }
+    let due = |condition: Option<&str>| match condition {
+        Some("AL") => true,
+        Some("ER") => verdict != Verdict::Accept,
+        Some("SU") => verdict == Verdict::Accept,
+        _ => false,
+    };
+    let commit = due(accept).then(|| verdict.commit());
+    let application = due(application).then(|| verdict.application());
+    commit.into_iter().chain(application).collect()
+}
+
+/// Bytes for a sender. One that accepts cannot be made without the receipt of a commit.
+pub struct Reply(Vec<Vec<u8>>);
+
+impl Reply {
+    /// "It is on disk": needs the proof.
+    pub fn accept(_proof: &Receipt, frames: Vec<Vec<u8>>) -> Self {
+        Self(frames)
+    }
+
+    /// An answer that promises nothing.
+    pub fn refuse(frames: Vec<Vec<u8>>) -> Self {
+        Self(frames)
+    }
+
+    /// The messages to send, each to be framed by itself.
+    pub fn frames(&self) -> &[Vec<u8>] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use AckCode::{AA, AE, CA, CE};
+
+    #[test]
+    fn the_fields_decide_as_the_standard_says() {
+        let table: [(Option<&str>, Option<&str>, &[AckCode], &[AckCode]); 8] = [
+            (None, None, &[AA], &[AE]),
+            (Some("AL"), Some("NE"), &[CA], &[CE]),
+            (Some("NE"), Some("AL"), &[AA], &[AE]),
+            (Some("AL"), Some("AL"), &[CA, AA], &[CE, AE]),
+            (Some("NE"), Some("NE"), &[], &[]),
+            (Some("ER"), Some("AL"), &[AA], &[CE, AE]),
+            (Some("SU"), None, &[CA], &[]),
+            (None, Some("AL"), &[AA], &[AE]),
+        ];
+        for (accept, application, good, bad) in table {
+            let of = |verdict| acknowledgments(AckMode::Auto, accept, application, verdict);
+            assert_eq!(of(Verdict::Accept), good, "{accept:?} {application:?}");
+            assert_eq!(of(Verdict::Error), bad, "{accept:?} {application:?}");
+        }
+    }
+
+    #[test]
+    fn original_mode_is_one_answer_whatever_the_fields_say() {
+        let of = |accept| acknowledgments(AckMode::Original, accept, Some("NE"), Verdict::Accept);
+        assert_eq!((of(Some("AL")), of(Some("NE"))), (vec![AA], vec![AA]));
+    }
+}

@@ -1,0 +1,185 @@
+//! Calling an order off, and sending one again that was given up. Promise: an order is called "cancelled" only when
+//! nobody works on it; whether that is so is ours to say only while no byte of it has left the house.
+
+use sea_orm::{ActiveModelTrait, ActiveValue::Set};
+
+use super::{
+    access::{self, Resource},
+    error::LabError,
+    order_progress::{Cause, move_order, note},
+    order_reply::cancel_tests,
+    queue_message::queue_message,
+    views::OrderView,
+};
+use crate::{
+    context::{Caller, Ctx},
+    domain::{
+        access::Action,
+        order::{CancelRoute, OrderEvent, OrderStatus},
+    },
+    hl7::orm::OrderAction,
+    store::{
+        db::{self, Tx},
+        endpoints,
+        entity::{hl7_message, lab_order, outbox as outbox_row},
+        orders, outbox,
+    },
+};
+
+/// Calls an order off: here while it was never tried, else by asking the lab, whose answer decides. Errors: `Conflict`
+/// when there is nothing left to cancel, or the lab was asked already.
+pub async fn cancel_order(ctx: &Ctx, caller: &Caller, id: i64) -> Result<OrderView, LabError> {
+    access::permit(ctx, caller, Action::CancelOrder, "lab_order").await?;
+    let mut tx = db::write(&ctx.db, "cancel_order").await?;
+    let (messages, order) = locked(&tx, id).await?;
+    if messages.iter().any(|row| row.kind == outbox::CANCEL_ORDER && row.status == outbox::QUEUED) {
+        return Err(LabError::Conflict(
+            "The lab has been asked to cancel this order; its answer is awaited".into(),
+        ));
+    }
+    let ever_sent = outbox::ever_tried(&*tx, &messages).await?;
+    let order = match status_of(&order).cancel_route(ever_sent) {
+        Some(CancelRoute::Here) => cancel_here(ctx, &mut tx, caller, messages, order).await?,
+        Some(CancelRoute::AskLab) => ask_lab(ctx, &tx, caller, order).await?,
+        None => {
+            return Err(LabError::Conflict(format!(
+                "This order is {} and cannot be cancelled",
+                order.status
+            )));
+        }
+    };
+    finish(ctx, tx, caller, Action::CancelOrder, order).await
+}
+
+/// Puts the message of an order back into the queue: the same bytes under the same control id. Errors: `Conflict` when
+/// the order was not given up.
+pub async fn resend_order(ctx: &Ctx, caller: &Caller, id: i64) -> Result<OrderView, LabError> {
+    access::permit(ctx, caller, Action::ResendOrder, "lab_order").await?;
+    let mut tx = db::write(&ctx.db, "resend_order").await?;
+    let (messages, order) = locked(&tx, id).await?;
+    if !status_of(&order).can_be_resent() {
+        return Err(LabError::Conflict(format!("This order is {} and cannot be sent again", order.status)));
+    }
+    let letter = messages.into_iter().find(|row| row.kind == outbox::NEW_ORDER && row.status == outbox::DEAD);
+    let Some(letter) = letter else {
+        return Err(LabError::Conflict("The lab received this order and refused it; place a new one".into()));
+    };
+    let order = requeue(ctx, &mut tx, caller, letter, order).await?;
+    finish(ctx, tx, caller, Action::ResendOrder, order).await
+}
+
+fn status_of(order: &lab_order::Model) -> OrderStatus {
+    order.status.parse().unwrap_or(OrderStatus::Pending)
+}
+
+/// The order and its messages. While they are held no try can begin, so what is decided here holds.
+async fn locked(tx: &Tx, id: i64) -> Result<(Vec<outbox_row::Model>, lab_order::Model), LabError> {
+    let messages = outbox::lock_of_order(&**tx, id).await?;
+    let order = orders::lock(&**tx, &[id]).await?.pop().ok_or(LabError::NotFound("Lab order"))?;
+    Ok((messages, order))
+}
+
+async fn finish(
+    ctx: &Ctx,
+    tx: Tx,
+    caller: &Caller,
+    action: Action,
+    order: lab_order::Model,
+) -> Result<OrderView, LabError> {
+    let tests = orders::tests_of(&*tx, &[order.id]).await?;
+    access::wrote(ctx, &tx, caller, action, Resource::one("lab_order", order.id, &[order.patient_id]))
+        .await?;
+    tx.commit().await?;
+    ctx.hints.outbox.wake();
+    ctx.hints.orders.wake();
+    Ok(OrderView::new(order, tests))
+}
+
+/// Nothing was sent: the message must not go any more, and nobody needs to be asked.
+async fn cancel_here(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    caller: &Caller,
+    messages: Vec<outbox_row::Model>,
+    order: lab_order::Model,
+) -> Result<lab_order::Model, LabError> {
+    let now = ctx.clock.now();
+    for row in messages.into_iter().filter(|row| row.status != outbox::SENT) {
+        let message = hl7_message::ActiveModel {
+            id: Set(row.hl7_message_id),
+            status: Set("cancelled".into()),
+            processed_at: Set(Some(now)),
+            ..Default::default()
+        };
+        message.update(&**tx).await?;
+        let mut change: outbox_row::ActiveModel = row.into();
+        change.status = Set(outbox::CANCELLED.into());
+        change.finished_at = Set(Some(now));
+        change.update(&**tx).await?;
+    }
+    cancel_tests(ctx, tx, order.id).await?;
+    let cause = Cause { actor: &caller.username, kind: "cancelled", ..Cause::default() };
+    Ok(move_order(ctx, tx, order, OrderEvent::CancelledHere, cause).await?)
+}
+
+/// Queues ORC-1 CA behind the order's own message. The order keeps its status until the lab has answered.
+async fn ask_lab(
+    ctx: &Ctx,
+    tx: &Tx,
+    caller: &Caller,
+    order: lab_order::Model,
+) -> Result<lab_order::Model, LabError> {
+    let gone = || LabError::Conflict("The lab of this order takes no messages any more".into());
+    let id = order.lis_endpoint_id.ok_or_else(gone)?;
+    let endpoint = endpoints::find(&**tx, id).await?.filter(endpoints::takes_orders).ok_or_else(gone)?;
+    let message = queue_message(ctx, tx, &order, &endpoint, OrderAction::Cancel).await?;
+    let cause = Cause {
+        actor: &caller.username,
+        kind: "cancellation_requested",
+        detail: None,
+        message_id: Some(message),
+    };
+    note(ctx, tx, &order, cause, None).await?;
+    Ok(order)
+}
+
+/// Puts a dead letter back into the queue with all its tries before it, and its order back to waiting.
+pub(super) async fn requeue(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    caller: &Caller,
+    letter: outbox_row::Model,
+    order: lab_order::Model,
+) -> Result<lab_order::Model, LabError> {
+    let endpoint = endpoints::find(&**tx, letter.lis_endpoint_id).await?;
+    if !endpoint.is_some_and(|row| endpoints::takes_orders(&row)) {
+        return Err(LabError::Conflict("The lab of this order takes no messages any more".into()));
+    }
+    let message = hl7_message::ActiveModel {
+        id: Set(letter.hl7_message_id),
+        status: Set("queued".into()),
+        error_detail: Set(None),
+        processed_at: Set(None),
+        ..Default::default()
+    };
+    message.update(&**tx).await?;
+    let cause = Cause {
+        actor: &caller.username,
+        kind: "queued_again",
+        detail: None,
+        message_id: Some(letter.hl7_message_id),
+    };
+    let is_order = letter.kind == outbox::NEW_ORDER;
+    let mut change: outbox_row::ActiveModel = letter.into();
+    change.status = Set(outbox::QUEUED.into());
+    change.attempts = Set(0);
+    change.next_attempt_at = Set(ctx.clock.now());
+    change.last_error = Set(None);
+    change.finished_at = Set(None);
+    change.update(&**tx).await?;
+    if is_order {
+        return Ok(move_order(ctx, tx, order, OrderEvent::Requeued, cause).await?);
+    }
+    note(ctx, tx, &order, cause, None).await?;
+    Ok(order)
+}

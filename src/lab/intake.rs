@@ -1,0 +1,297 @@
+//! What happens when a result arrives. Promise: an AA means that the bytes, the results or the review item, the alerts
+//! and the answer itself are committed; the same message again gets the same answer and changes nothing; one message
+//! that cannot be stored never holds up another.
+//!
+//! One worker takes what is queued, one message when it is quiet and up to a batch when it is busy; it never waits to
+//! fill one. It loads what the batch needs in a handful of queries, decides in memory (`domain::intake`), saves in a
+//! handful of statements, commits, and only then answers.
+
+mod load;
+mod rows;
+mod save;
+
+use std::{collections::HashMap, time::Instant};
+
+pub(super) use rows::set_assessment;
+use sea_orm::DbErr;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    answer::{Reply, Verdict},
+    arrival::{Arrival, Content},
+    error::LabError,
+    rules,
+};
+use crate::{
+    context::Ctx,
+    domain::intake::{Decision, Ids, Rules, decide},
+    hl7::{ErrorCode, Fault},
+    store::{
+        db::{self, Receipt, Tx},
+        intake::{Failure, judge, reserve_ids},
+    },
+};
+
+/// How long loaded rules are used before they are looked up again.
+const RULES_FRESH: std::time::Duration = std::time::Duration::from_secs(2);
+/// How often a batch that lost a race is decided anew.
+const RACES: u32 = 5;
+
+/// A message on its way to the worker.
+struct Submission {
+    arrival: Arrival,
+    reply: oneshot::Sender<Reply>,
+}
+
+/// The way to the worker. When it is full, whoever submits waits: back-pressure, not memory.
+#[derive(Clone)]
+pub struct IntakeQueue(mpsc::Sender<Submission>);
+
+/// The worker's end of the queue.
+pub struct IntakeInbox(mpsc::Receiver<Submission>);
+
+/// Makes the queue.
+pub fn queue(capacity: usize) -> (IntakeQueue, IntakeInbox) {
+    let (sender, receiver) = mpsc::channel(capacity);
+    (IntakeQueue(sender), IntakeInbox(receiver))
+}
+
+impl IntakeQueue {
+    /// Hands a message over. The answer comes when it is settled. Errors: `Unavailable` when the worker is gone.
+    pub async fn submit(&self, arrival: Arrival) -> Result<oneshot::Receiver<Reply>, LabError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(Submission { arrival, reply }).await.map_err(|_| LabError::Unavailable)?;
+        Ok(answer)
+    }
+
+    /// A look at the worker that does not keep the queue open.
+    pub fn watch(&self) -> IntakeWatch {
+        IntakeWatch(self.0.downgrade())
+    }
+}
+
+/// Tells whether the worker lives.
+#[derive(Clone)]
+pub struct IntakeWatch(mpsc::WeakSender<Submission>);
+
+impl IntakeWatch {
+    /// Whether messages can still be handed over.
+    pub fn is_alive(&self) -> bool {
+        self.0.upgrade().is_some_and(|queue| !queue.is_closed())
+    }
+}
+
+/// The worker. Ends when every sender of the queue is gone and nothing waits.
+pub async fn run(ctx: Ctx, mut inbox: IntakeInbox) {
+    let mut worker = Worker { ctx, rules: None };
+    let mut batch = Vec::new();
+    let limit = worker.ctx.config.intake_batch_max;
+    while inbox.0.recv_many(&mut batch, limit).await > 0 {
+        worker.settle(std::mem::take(&mut batch)).await;
+    }
+}
+
+struct Worker {
+    ctx: Ctx,
+    rules: Option<(Instant, Rules)>,
+}
+
+/// One message with what was decided on it.
+struct Settled<'a> {
+    arrival: &'a Arrival,
+    outcome: Outcome,
+}
+
+/// What became of a message.
+enum Outcome {
+    /// The same bytes were here before: the stored answer goes out again.
+    Resent { message: i64, answer: Vec<Vec<u8>> },
+    /// New; stored under this id with this answer.
+    New { message: i64, decision: Box<Decision>, reused_id: bool, ack: Ack },
+    /// The same bytes stand earlier in this very batch, as this message.
+    SameAs { message: i64, first: usize },
+}
+
+/// The answer to a message.
+struct Ack {
+    code: Option<&'static str>,
+    frames: Vec<Vec<u8>>,
+}
+
+impl Worker {
+    /// Settles a batch: as a whole, and where the data of some message cannot be stored, by halves until that message
+    /// stands alone.
+    async fn settle(&mut self, batch: Vec<Submission>) {
+        let mut work = vec![batch];
+        while let Some(mut batch) = work.pop() {
+            let arrivals: Vec<&Arrival> = batch.iter().map(|entry| &entry.arrival).collect();
+            match self.attempt(&arrivals).await {
+                Ok(replies) => answer(batch, replies),
+                Err(Failure::Poisoned) if batch.len() > 1 => {
+                    let second = batch.split_off(batch.len() / 2);
+                    work.push(second);
+                    work.push(batch);
+                }
+                Err(Failure::Poisoned) => {
+                    let replies = self.quarantine(&batch[0].arrival).await;
+                    answer(batch, vec![replies]);
+                }
+                Err(Failure::Raced | Failure::Unavailable) => {
+                    let replies = batch.iter().map(|entry| self.not_now(&entry.arrival)).collect();
+                    answer(batch, replies);
+                }
+            }
+        }
+    }
+
+    /// Tries a batch, anew when another process was faster.
+    async fn attempt(&mut self, arrivals: &[&Arrival]) -> Result<Vec<Reply>, Failure> {
+        for _ in 0..RACES {
+            match self.commit(arrivals).await {
+                Ok(replies) => return Ok(replies),
+                Err(error) => match judge(&error) {
+                    // An index decided against us, and loading again shows why. A lone message that keeps losing is
+                    // not in a race.
+                    Failure::Raced => {}
+                    failure => {
+                        tracing::error!(messages = arrivals.len(), ?failure, "intake cannot commit");
+                        return Err(failure);
+                    }
+                },
+            }
+        }
+        tracing::error!(messages = arrivals.len(), "intake lost every race");
+        Err(Failure::Poisoned)
+    }
+
+    /// Load, decide, save, commit; then, and only then, the replies.
+    async fn commit(&mut self, arrivals: &[&Arrival]) -> Result<Vec<Reply>, DbErr> {
+        self.refresh_rules().await?;
+        let Some((_, rules)) = &self.rules else { return Ok(Vec::new()) };
+        let mut tx = db::write(&self.ctx.db, "intake").await?;
+        let settled = decide_all(&self.ctx, &tx, rules, arrivals).await?;
+        save::batch(&self.ctx, &mut tx, &settled).await?;
+        let receipt = tx.commit().await?;
+        self.ctx.hints.orders.wake();
+        log(&settled);
+        Ok(replies(&receipt, &settled))
+    }
+
+    async fn refresh_rules(&mut self) -> Result<(), DbErr> {
+        if self.rules.as_ref().is_none_or(|(at, _)| at.elapsed() > RULES_FRESH) {
+            let rules = rules::load(&self.ctx, self.ctx.db.reader()).await?;
+            self.rules = Some((Instant::now(), rules));
+        }
+        Ok(())
+    }
+
+    /// Nothing was stored and nothing is wrong with the message: AR 207, so that the sender sends it again.
+    fn not_now(&self, arrival: &Arrival) -> Reply {
+        let fault = Fault::new(ErrorCode::Internal, "not stored, send it again");
+        let (_, frames) = arrival.answer(&self.ctx, Verdict::Reject, &[fault]);
+        tracing::warn!(control_id = arrival.control_id(), "NACK AR: the database is not available");
+        Reply::refuse(frames)
+    }
+
+    /// Keeps the bytes of a message whose content the database refuses, and says so.
+    async fn quarantine(&self, arrival: &Arrival) -> Reply {
+        let fault = Fault::new(ErrorCode::Internal, "content cannot be stored; kept for a person to look at");
+        let (code, frames) = arrival.answer(&self.ctx, Verdict::Error, &[fault]);
+        match save::quarantined(&self.ctx, arrival, Ack { code, frames: frames.clone() }).await {
+            Ok(()) => Reply::refuse(frames),
+            Err(_) => self.not_now(arrival),
+        }
+    }
+}
+
+fn answer(batch: Vec<Submission>, replies: Vec<Reply>) {
+    for (entry, reply) in batch.into_iter().zip(replies) {
+        // The sender may be gone; it will ask again and get the stored answer.
+        let _ = entry.reply.send(reply);
+    }
+}
+
+async fn decide_all<'a>(
+    ctx: &Ctx,
+    tx: &Tx,
+    rules: &Rules,
+    arrivals: &[&'a Arrival],
+) -> Result<Vec<Settled<'a>>, DbErr> {
+    let mut loaded = load::batch(ctx, tx, arrivals).await?;
+    let mut ids = load::ids(tx, arrivals).await?;
+    let mut messages = reserve_ids(tx, "hl7_messages", arrivals.len()).await?.into_iter();
+    let mut seen: HashMap<(i64, &str, &str), (i64, usize)> = HashMap::new();
+    let mut settled = Vec::with_capacity(arrivals.len());
+    for (index, arrival) in arrivals.iter().copied().enumerate() {
+        let key = (arrival.profile.id.get(), arrival.control_id(), arrival.hash.as_str());
+        let outcome = if let Some(stored) = loaded.stored(arrival) {
+            stored
+        } else if let Some(&(message, first)) = seen.get(&key) {
+            Outcome::SameAs { message, first }
+        } else {
+            let message = messages.next().unwrap_or_default();
+            seen.insert(key, (message, index));
+            new(ctx, rules, &mut loaded, &mut ids, arrival, message)
+        };
+        settled.push(Settled { arrival, outcome });
+    }
+    Ok(settled)
+}
+
+fn new(
+    ctx: &Ctx,
+    rules: &Rules,
+    loaded: &mut load::Loaded,
+    ids: &mut Ids,
+    arrival: &Arrival,
+    message: i64,
+) -> Outcome {
+    let reused_id = loaded.uses_known_id(arrival);
+    let (decision, (code, frames)) = match &arrival.content {
+        Content::Results(results) => {
+            let decision = decide(results, &mut loaded.known, rules, ids);
+            (decision, arrival.answer(ctx, Verdict::Accept, &[]))
+        }
+        Content::Refused(verdict, faults) => (Decision::default(), arrival.answer(ctx, *verdict, faults)),
+        Content::StrayAck => (Decision::default(), (None, Vec::new())),
+    };
+    Outcome::New { message, decision: Box::new(decision), reused_id, ack: Ack { code, frames } }
+}
+
+fn replies(receipt: &Receipt, settled: &[Settled<'_>]) -> Vec<Reply> {
+    let frames = |outcome: &Outcome| match outcome {
+        Outcome::Resent { answer, .. } => answer.clone(),
+        Outcome::New { ack, .. } => ack.frames.clone(),
+        Outcome::SameAs { .. } => Vec::new(),
+    };
+    let of = |entry: &Settled<'_>| match &entry.outcome {
+        Outcome::SameAs { first, .. } => Reply::accept(receipt, frames(&settled[*first].outcome)),
+        outcome => Reply::accept(receipt, frames(outcome)),
+    };
+    settled.iter().map(of).collect()
+}
+
+/// One line a message, with codes and counts only.
+fn log(settled: &[Settled<'_>]) {
+    for entry in settled {
+        let (control_id, endpoint) = (entry.arrival.control_id(), entry.arrival.profile.id.get());
+        match &entry.outcome {
+            Outcome::New { message, decision, ack, .. } => {
+                metrics::counter!("pms_messages_total", "direction" => "inbound", "ack" => ack.code.unwrap_or("none"))
+                    .increment(1);
+                let (code, results) = (ack.code.unwrap_or("none"), decision.results.len());
+                if matches!(entry.arrival.content, Content::Refused(..)) {
+                    tracing::warn!(message, endpoint, control_id, code, "NACK");
+                } else {
+                    tracing::debug!(message, endpoint, control_id, code, results, "ACK");
+                }
+            }
+            Outcome::Resent { message, .. } => {
+                tracing::info!(message, endpoint, control_id, "ACK again: the same message came again");
+            }
+            Outcome::SameAs { message, .. } => {
+                tracing::info!(message, endpoint, control_id, "ACK again: sent twice at once")
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What a batch needs to know, in a handful of queries.
+
+use std::collections::{HashMap, HashSet};
+
+use sea_orm::DbErr;
+
+use super::{Outcome, save::split_frames};
+use crate::{
+    context::Ctx,
+    domain::{
+        ids::{EncounterId, OrderId, OrderTestId, PatientId, ResultId},
+        intake::{CurrentResult, Ids, Known, KnownOrder, KnownPatient, KnownTest, Shown},
+        matching::IdentifierKey,
+        order::{OrderStatus, TestStatus},
+        person::Sex,
+        report::ReportedMessage,
+        result::{IncomingVersion, ResultStatus, Stamp},
+        value::Quantity,
+    },
+    lab::{
+        arrival::{Arrival, Content},
+        views,
+    },
+    store::{
+        db::Tx,
+        entity::lab_result,
+        intake::{Stored, patients_of, reserve_ids, results_of, stored_messages},
+        orders,
+    },
+};
+
+/// Facts for one batch.
+pub(super) struct Loaded {
+    messages: HashMap<(i64, String), Vec<Stored>>,
+    /// What the decision looks at and keeps up to date.
+    pub(super) known: Known,
+}
+
+impl Loaded {
+    /// The stored answer, when these very bytes were here before.
+    pub(super) fn stored(&self, arrival: &Arrival) -> Option<Outcome> {
+        let stored = self.same_id(arrival).iter().find(|stored| stored.message_hash == arrival.hash)?;
+        let answer = split_frames(stored.ack_bytes.as_deref().unwrap_or_default());
+        Some(Outcome::Resent { message: stored.id, answer })
+    }
+
+    /// Whether this control id was used before, with other content.
+    pub(super) fn uses_known_id(&self, arrival: &Arrival) -> bool {
+        !arrival.control_id().is_empty() && !self.same_id(arrival).is_empty()
+    }
+
+    fn same_id(&self, arrival: &Arrival) -> &[Stored] {
+        let key = (arrival.profile.id.get(), arrival.control_id().to_owned());
+        self.messages.get(&key).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+fn results<'a>(arrivals: &'a [&Arrival]) -> impl Iterator<Item = &'a ReportedMessage> {
+    arrivals.iter().filter_map(|arrival| match &arrival.content {
+        Content::Results(results) => Some(&**results),
+        _ => None,
+    })
+}
+
+/// Loads what a batch needs.
+pub(super) async fn batch(ctx: &Ctx, tx: &Tx, arrivals: &[&Arrival]) -> Result<Loaded, DbErr> {
+    let control_ids: HashSet<String> =
+        arrivals.iter().map(|arrival| arrival.control_id().to_owned()).collect();
+    let mut messages: HashMap<(i64, String), Vec<Stored>> = HashMap::new();
+    for row in stored_messages(&**tx, control_ids.into_iter().collect()).await? {
+        messages.entry((row.lis_endpoint_id, row.message_control_id.clone())).or_default().push(row);
+    }
+    let mut known = Known::default();
+    load_patients(ctx, tx, arrivals, &mut known).await?;
+    load_orders(tx, arrivals, &mut known).await?;
+    load_results(tx, arrivals, &mut known).await?;
+    Ok(Loaded { messages, known })
+}
+
+async fn load_patients(ctx: &Ctx, tx: &Tx, arrivals: &[&Arrival], known: &mut Known) -> Result<(), DbErr> {
+    let authority = &ctx.config.sending_facility;
+    let blocks = results(arrivals).flat_map(|message| &message.blocks);
+    let values: HashSet<String> =
+        blocks.flat_map(|block| block.claim.keys(authority)).map(|key| key.value).collect();
+    for (identifier, patient) in patients_of(&**tx, values.into_iter().collect()).await? {
+        let key = IdentifierKey::new(Some(&identifier.authority), &identifier.value, authority);
+        let patient = KnownPatient {
+            id: PatientId::new(patient.id),
+            family: patient.last_name,
+            given: patient.first_name,
+            birth_date: patient.date_of_birth,
+            sex: patient.gender.parse().unwrap_or(Sex::Unknown),
+        };
+        let holders = known.patients.entry(key).or_default();
+        if !holders.contains(&patient) {
+            holders.push(patient);
+        }
+    }
+    Ok(())
+}
+
+async fn load_orders(tx: &Tx, arrivals: &[&Arrival], known: &mut Known) -> Result<(), DbErr> {
+    let placers: HashSet<String> = results(arrivals)
+        .flat_map(ReportedMessage::reports)
+        .filter_map(|report| report.placer.clone())
+        .collect();
+    if placers.is_empty() {
+        return Ok(());
+    }
+    let placers: Vec<String> = placers.into_iter().collect();
+    let named = orders::tests_by_placer(&**tx, &placers).await?;
+    let ids: HashSet<i64> = named.iter().map(|test| test.lab_order_id).collect();
+    let ids: Vec<i64> = ids.into_iter().collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    for order in orders::lock(&**tx, &ids).await? {
+        let known_order = KnownOrder {
+            patient: PatientId::new(order.patient_id),
+            encounter: order.encounter_id.map(EncounterId::new),
+            status: order.status.parse().unwrap_or(OrderStatus::Pending),
+            tests: Vec::new(),
+        };
+        known.orders.insert(OrderId::new(order.id), known_order);
+    }
+    for test in orders::tests_of(&**tx, &ids).await? {
+        let (order, id) = (OrderId::new(test.lab_order_id), OrderTestId::new(test.id));
+        known.placers.insert(test.placer_order_number, (order, id));
+        if let Some(order) = known.orders.get_mut(&order) {
+            order.tests.push(KnownTest { id, status: test.status.parse().unwrap_or(TestStatus::Ordered) });
+        }
+    }
+    Ok(())
+}
+
+async fn load_results(tx: &Tx, arrivals: &[&Arrival], known: &mut Known) -> Result<(), DbErr> {
+    let observations =
+        results(arrivals).flat_map(ReportedMessage::reports).flat_map(|report| &report.observations);
+    let keys: HashSet<String> = observations.map(|observation| observation.key.clone()).collect();
+    for row in results_of(&**tx, keys.into_iter().collect()).await? {
+        let highest = known.versions.entry(row.result_key.clone()).or_default();
+        *highest = row.version.max(*highest);
+        if row.is_current {
+            let key = (row.result_key.clone(), PatientId::new(row.patient_id));
+            known.current.insert(key, current(row));
+        }
+    }
+    Ok(())
+}
+
+fn current(row: lab_result::Model) -> CurrentResult {
+    let comparator = row.comparator.and_then(|sign| sign.parse().ok());
+    let text = row.value.clone().unwrap_or_default();
+    let shown = Shown {
+        value: row.value,
+        raw_value: row.raw_value,
+        value_type: row.value_type,
+        number: row.numeric_value.map(|number| Quantity { comparator, number, text }),
+        units: row.units,
+        reference_range: row.reference_range,
+        flags: views::strings(&row.flags),
+    };
+    CurrentResult {
+        id: ResultId::new(row.id),
+        facts: IncomingVersion {
+            status: row.result_status.parse().unwrap_or(ResultStatus::Unknown),
+            value: shown.value.clone(),
+            units: shown.units.clone(),
+            flags: shown.flags.clone(),
+            reference_range: shown.reference_range.clone(),
+            stamp: Stamp { status_changed_at: row.status_changed_at, sent_at: row.message_time },
+        },
+        shown,
+        is_critical: row.is_critical,
+    }
+}
+
+/// Reserves as many ids as the batch can need at most.
+pub(super) async fn ids(tx: &Tx, arrivals: &[&Arrival]) -> Result<Ids, DbErr> {
+    let reports = results(arrivals).flat_map(ReportedMessage::reports).count();
+    let observations = results(arrivals).map(ReportedMessage::observation_count).sum();
+    Ok(Ids {
+        reports: reserve_ids(tx, "lab_reports", reports).await?.into(),
+        results: reserve_ids(tx, "lab_results", observations).await?.into(),
+        alerts: reserve_ids(tx, "critical_alerts", observations).await?.into(),
+    })
+}

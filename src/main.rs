@@ -1,0 +1,84 @@
+//! The command line.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use pms::{
+    cli::{self, CommandError, DemoArgs},
+    sim,
+};
+
+/// A clinic's patient management backend and its laboratory interface in one service.
+#[derive(Parser)]
+#[command(name = "pms", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything on SQLite with sample patients and a simulated laboratory.
+    Demo(DemoArgs),
+    /// Run the service. Settings come from the environment and an optional TOML file.
+    Serve {
+        /// Configuration file.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Bring the database schema up to date, or show its state.
+    Migrate {
+        #[arg(value_enum, default_value = "up")]
+        action: cli::MigrateAction,
+        /// Configuration file.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Exit 0 when the running service is ready.
+    Healthcheck {
+        /// Configuration file.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Simulated laboratory, message generator and load tool.
+    #[command(subcommand)]
+    Sim(Sim),
+}
+
+#[derive(Subcommand)]
+enum Sim {
+    /// A laboratory that takes orders and sends results.
+    Lis(sim::lis::LisArgs),
+    /// Write sample messages to a file.
+    Generate(sim::generate::GenerateArgs),
+    /// Send messages and measure the acknowledgments.
+    Send(sim::send::SendArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Cli::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            for line in error.lines() {
+                eprintln!("pms: {line}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), CommandError> {
+    match command {
+        Command::Demo(args) => cli::demo(args).await,
+        Command::Serve { config } => cli::serve(config).await,
+        Command::Migrate { action, config } => cli::migrate(action, config).await,
+        Command::Openapi => cli::openapi(),
+        Command::Healthcheck { config } => cli::healthcheck(config).await,
+        Command::Sim(Sim::Lis(args)) => cli::sim_lis(args).await,
+        Command::Sim(Sim::Generate(args)) => cli::sim_generate(&args),
+        Command::Sim(Sim::Send(args)) => cli::sim_send(args).await,
+    }
+}

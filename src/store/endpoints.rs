@@ -1,0 +1,87 @@
+//! LIS endpoints and the lease on each that lets one process at a time send to it.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, sea_query::Expr,
+};
+
+use super::entity::lis_endpoint::{Column, Entity, Model};
+
+/// Endpoints that were not deleted. The loopback sender's row 0 is not one.
+pub async fn all(connection: &impl ConnectionTrait) -> Result<Vec<Model>, DbErr> {
+    Entity::find()
+        .filter(Column::Id.ne(0))
+        .filter(Column::DeletedAt.is_null())
+        .order_by_asc(Column::Id)
+        .all(connection)
+        .await
+}
+
+/// One endpoint that was not deleted.
+pub async fn find(connection: &impl ConnectionTrait, id: i64) -> Result<Option<Model>, DbErr> {
+    Ok(Entity::find_by_id(id).one(connection).await?.filter(|row| row.id != 0 && row.deleted_at.is_none()))
+}
+
+/// Whether orders can be sent there.
+pub fn takes_orders(row: &Model) -> bool {
+    row.enabled && row.direction != "inbound" && row.host.is_some() && row.port.is_some()
+}
+
+/// Takes or renews the lease. False: another process holds it. One conditional statement decides, so two processes
+/// that ask at the same moment cannot both be told yes.
+pub async fn take_lease(
+    connection: &impl ConnectionTrait,
+    id: i64,
+    owner: &str,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<bool, DbErr> {
+    let free = Condition::any()
+        .add(Column::LeaseOwner.is_null())
+        .add(Column::LeaseOwner.eq(owner))
+        .add(Column::LeaseUntil.lt(now));
+    let taken = Entity::update_many()
+        .col_expr(Column::LeaseOwner, Expr::value(owner))
+        .col_expr(Column::LeaseUntil, Expr::value(until))
+        .filter(Column::Id.eq(id))
+        .filter(free)
+        .exec(connection)
+        .await?;
+    Ok(taken.rows_affected == 1)
+}
+
+/// Gives the leases of a process back, so that another need not wait for them to run out.
+pub async fn release_leases(connection: &impl ConnectionTrait, owner: &str) -> Result<(), DbErr> {
+    clear(connection, Condition::all().add(Column::LeaseOwner.eq(owner))).await
+}
+
+/// Drops every lease: on SQLite there is one process, so a lease found at the start is a dead one's.
+pub async fn clear_leases(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
+    clear(connection, Condition::all().add(Column::LeaseOwner.is_not_null())).await
+}
+
+async fn clear(connection: &impl ConnectionTrait, which: Condition) -> Result<(), DbErr> {
+    Entity::update_many()
+        .col_expr(Column::LeaseOwner, Expr::value(Option::<String>::None))
+        .col_expr(Column::LeaseUntil, Expr::value(Option::<DateTime<Utc>>::None))
+        .filter(which)
+        .exec(connection)
+        .await
+        .map(|_| ())
+}
+
+/// Writes the state of the sending side, in words for the operator.
+pub async fn set_connection_state(
+    connection: &impl ConnectionTrait,
+    id: i64,
+    state: &str,
+    detail: Option<&str>,
+) -> Result<(), DbErr> {
+    Entity::update_many()
+        .col_expr(Column::ConnectionState, Expr::value(state))
+        .col_expr(Column::ConnectionDetail, Expr::value(detail))
+        .filter(Column::Id.eq(id))
+        .exec(connection)
+        .await
+        .map(|_| ())
+}

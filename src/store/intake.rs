@@ -1,0 +1,233 @@
+//! What the intake loads and saves: one statement a kind for a whole batch, never one a message.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
+    Statement,
+    sea_query::{Expr, ExprTrait},
+};
+
+use super::{
+    bulk::{insert, is_one_of},
+    db::Tx,
+    entity::{critical_alert, hl7_message, lab_report, lab_result, patient, patient_identifier, review_item},
+};
+
+/// A message that is stored already, as far as a resend needs it.
+#[derive(Clone, FromQueryResult)]
+pub struct Stored {
+    /// Row id.
+    pub id: i64,
+    /// The peer.
+    pub lis_endpoint_id: i64,
+    /// MSH-10.
+    pub message_control_id: String,
+    /// SHA-256 of the bytes.
+    pub message_hash: String,
+    /// What was answered.
+    pub ack_bytes: Option<Vec<u8>>,
+}
+
+/// Inbound messages under these control ids, from any peer; the caller tells the peers apart.
+pub async fn stored_messages(
+    connection: &impl ConnectionTrait,
+    control_ids: Vec<String>,
+) -> Result<Vec<Stored>, DbErr> {
+    use hl7_message::Column as C;
+    hl7_message::Entity::find()
+        .select_only()
+        .columns([C::Id, C::LisEndpointId, C::MessageControlId, C::MessageHash, C::AckBytes])
+        .filter(is_one_of(connection.get_database_backend(), C::MessageControlId, &control_ids))
+        .filter(C::Direction.eq("inbound"))
+        .into_model::<Stored>()
+        .all(connection)
+        .await
+}
+
+/// Identifiers of these values, each with the patient it leads to after merges.
+pub async fn patients_of(
+    connection: &impl ConnectionTrait,
+    values: Vec<String>,
+) -> Result<Vec<(patient_identifier::Model, patient::Model)>, DbErr> {
+    if values.is_empty() {
+        return Ok(Vec::new());
+    }
+    let identifiers = patient_identifier::Entity::find()
+        .filter(is_one_of(connection.get_database_backend(), patient_identifier::Column::Value, &values))
+        .all(connection)
+        .await?;
+    let owners: Vec<i64> = identifiers.iter().map(|row| row.patient_id).collect();
+    let patients = with_survivors(connection, owners).await?;
+    let resolve = |mut id: i64| {
+        for _ in 0..32 {
+            match patients.get(&id)?.merged_into_id {
+                Some(next) => id = next,
+                None => return patients.get(&id),
+            }
+        }
+        None
+    };
+    Ok(identifiers
+        .into_iter()
+        .filter_map(|row| Some((resolve(row.patient_id)?.clone(), row)))
+        .map(|(p, i)| (i, p))
+        .collect())
+}
+
+async fn with_survivors(
+    connection: &impl ConnectionTrait,
+    mut wanted: Vec<i64>,
+) -> Result<HashMap<i64, patient::Model>, DbErr> {
+    let mut found = HashMap::new();
+    while !wanted.is_empty() {
+        let rows = patient::Entity::find().filter(patient::Column::Id.is_in(wanted)).all(connection).await?;
+        wanted =
+            rows.iter().filter_map(|row| row.merged_into_id).filter(|id| !found.contains_key(id)).collect();
+        found.extend(rows.into_iter().map(|row| (row.id, row)));
+    }
+    Ok(found)
+}
+
+/// All versions under these keys.
+pub async fn results_of(
+    connection: &impl ConnectionTrait,
+    keys: Vec<String>,
+) -> Result<Vec<lab_result::Model>, DbErr> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let named = is_one_of(connection.get_database_backend(), lab_result::Column::ResultKey, &keys);
+    lab_result::Entity::find().filter(named).all(connection).await
+}
+
+/// Reserves ids of a table, so that rows can name each other before they are written. Ids that are then not used leave
+/// gaps, which mean nothing.
+pub async fn reserve_ids(tx: &Tx, table: &'static str, count: usize) -> Result<Vec<i64>, DbErr> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if tx.is_postgres() {
+        let sql = format!("SELECT nextval('{table}_id_seq') AS id FROM generate_series(1, {count})");
+        let rows = tx.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+        return rows.iter().map(|row| row.try_get("", "id")).collect();
+    }
+    // One writer: nobody else can take the next numbers before this transaction ends.
+    let sql = format!("SELECT seq AS id FROM sqlite_sequence WHERE name = '{table}'");
+    let row = tx.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await?;
+    let last: i64 = row.map(|row| row.try_get("", "id")).transpose()?.unwrap_or_default();
+    Ok((last + 1..=last + count as i64).collect())
+}
+
+/// Everything a batch writes.
+#[derive(Default)]
+pub struct Rows {
+    /// Messages.
+    pub messages: Vec<hl7_message::ActiveModel>,
+    /// Reports.
+    pub reports: Vec<lab_report::ActiveModel>,
+    /// Result versions.
+    pub results: Vec<lab_result::ActiveModel>,
+    /// Result rows that are no longer current, written by earlier batches.
+    pub superseded: Vec<i64>,
+    /// Alerts.
+    pub alerts: Vec<critical_alert::ActiveModel>,
+    /// Review items.
+    pub reviews: Vec<review_item::ActiveModel>,
+    /// Messages that came again, and how often.
+    pub resent: BTreeMap<i64, i32>,
+}
+
+/// Writes a batch, parents first.
+pub async fn save(tx: &Tx, rows: Rows) -> Result<(), DbErr> {
+    insert::<hl7_message::Entity>(tx, rows.messages).await?;
+    insert::<lab_report::Entity>(tx, rows.reports).await?;
+    if !rows.superseded.is_empty() {
+        lab_result::Entity::update_many()
+            .col_expr(lab_result::Column::IsCurrent, Expr::value(false))
+            .filter(lab_result::Column::Id.is_in(rows.superseded))
+            .exec(&**tx)
+            .await?;
+    }
+    insert::<lab_result::Entity>(tx, rows.results).await?;
+    insert::<critical_alert::Entity>(tx, rows.alerts).await?;
+    insert::<review_item::Entity>(tx, rows.reviews).await?;
+    for (message, times) in rows.resent {
+        count_resends(tx, message, times).await?;
+    }
+    Ok(())
+}
+
+async fn count_resends(tx: &Tx, message: i64, times: i32) -> Result<(), DbErr> {
+    let seen = Expr::col(hl7_message::Column::DuplicatesSeen).add(times);
+    hl7_message::Entity::update_many()
+        .col_expr(hl7_message::Column::DuplicatesSeen, seen)
+        .filter(hl7_message::Column::Id.eq(message))
+        .exec(&**tx)
+        .await
+        .map(|_| ())
+}
+
+/// Moves the stamp of a current row that a newer message has confirmed.
+pub async fn confirm(
+    tx: &Tx,
+    id: i64,
+    status_changed_at: Option<chrono::DateTime<chrono::Utc>>,
+    message_time: Option<chrono::DateTime<chrono::Utc>>,
+) -> Result<(), DbErr> {
+    lab_result::Entity::update_many()
+        .col_expr(lab_result::Column::StatusChangedAt, Expr::value(status_changed_at))
+        .col_expr(lab_result::Column::MessageTime, Expr::value(message_time))
+        .filter(lab_result::Column::Id.eq(id))
+        .exec(&**tx)
+        .await
+        .map(|_| ())
+}
+
+/// Alerts raised by these result versions.
+pub async fn alerts_of(
+    connection: &impl ConnectionTrait,
+    results: Vec<i64>,
+) -> Result<Vec<critical_alert::Model>, DbErr> {
+    critical_alert::Entity::find()
+        .filter(critical_alert::Column::LabResultId.is_in(results))
+        .all(connection)
+        .await
+}
+
+/// What a failed statement means for a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Another writer was faster: load again and decide again.
+    Raced,
+    /// The data of some message cannot be written: find it, and let the others through.
+    Poisoned,
+    /// The database is not there, full, or shutting down: nobody's message is at fault.
+    Unavailable,
+}
+
+/// Judges a failure by the engine's class of error.
+pub fn judge(error: &DbErr) -> Failure {
+    if super::is_unique_violation(error) {
+        return Failure::Raced;
+    }
+    let code = match error {
+        DbErr::Exec(sea_orm::RuntimeErr::SqlxError(error))
+        | DbErr::Query(sea_orm::RuntimeErr::SqlxError(error)) => {
+            error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned))
+        }
+        _ => None,
+    };
+    let Some(code) = code else { return Failure::Unavailable };
+    // PostgreSQL: class 22 is data, 23 integrity, 40 a rolled-back race. SQLite: primary code in the low byte, 18 too big,
+    // 19 constraint, 20 mismatch, 5 and 6 busy.
+    match code.as_str() {
+        code if code.len() == 5 && (code.starts_with("22") || code.starts_with("23")) => Failure::Poisoned,
+        code if code.len() == 5 && code.starts_with("40") => Failure::Raced,
+        code if code.len() < 5 => match code.parse::<u32>().unwrap_or_default() & 0xff {
+            18..=20 => Failure::Poisoned,
+            _ => Failure::Unavailable,
+        },
+        _ => Failure::Unavailable,
+    }
+}

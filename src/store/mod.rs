@@ -1,0 +1,20 @@
+//! Everything that knows SQL. `db` owns the only BEGIN; `entity` has one file per table; the other files are finders
+//! and writers per noun. Nothing outside `lab` imports this module, apart from `context` and `runtime`, which open the
+//! database.
+
+pub mod alerts;
+pub mod bulk;
+pub mod db;
+pub mod endpoints;
+pub mod entity;
+pub mod escalations;
+pub mod event_listener;
+pub mod intake;
+pub mod orders;
+pub mod outbox;
+pub mod patients;
+
+/// Whether the database refused a row because a unique index holds it already.
+pub fn is_unique_violation(error: &sea_orm::DbErr) -> bool {
+    matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
+}

@@ -1,0 +1,138 @@
+//! Orders, their tests and their history.
+
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
+
+use super::{
+    bulk::is_one_of,
+    db::Tx,
+    entity::{lab_order, lab_order_event, lab_order_test, lab_result, test_catalog},
+};
+
+/// Orders, as a list asks for them.
+pub fn search(patient_id: Option<i64>, status: Option<&str>) -> Select<lab_order::Entity> {
+    let mut wanted = Condition::all();
+    if let Some(patient_id) = patient_id {
+        wanted = wanted.add(lab_order::Column::PatientId.eq(patient_id));
+    }
+    if let Some(status) = status {
+        wanted = wanted.add(lab_order::Column::Status.eq(status));
+    }
+    lab_order::Entity::find().filter(wanted)
+}
+
+/// The order that a user placed under an idempotency key.
+pub async fn find_by_key(
+    connection: &impl ConnectionTrait,
+    username: &str,
+    key: &str,
+) -> Result<Option<lab_order::Model>, DbErr> {
+    lab_order::Entity::find()
+        .filter(lab_order::Column::IdempotencyKey.eq(key))
+        .filter(lab_order::Column::CreatedBy.eq(username))
+        .order_by_asc(lab_order::Column::Id)
+        .one(connection)
+        .await
+}
+
+/// Lets one transaction at a time use an idempotency key, given as a number. No unique index can do it: the column is
+/// empty for most orders. SQLite has one writer anyway.
+pub async fn lock_key(tx: &Tx, key: i64) -> Result<(), DbErr> {
+    if tx.is_postgres() {
+        tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({key})")).await?;
+    }
+    Ok(())
+}
+
+/// Orders that wait because there was no lab to send them to.
+fn without_lab() -> Select<lab_order::Entity> {
+    search(None, Some("pending")).filter(lab_order::Column::Hl7MessageId.is_null())
+}
+
+/// Whether an order waits for a lab.
+pub async fn any_without_lab(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    Ok(without_lab().limit(1).one(connection).await?.is_some())
+}
+
+/// The oldest orders that wait for a lab, held until the end of the transaction: two processes that route at once must
+/// not both send one.
+pub async fn lock_without_lab(
+    connection: &impl ConnectionTrait,
+    limit: u64,
+) -> Result<Vec<lab_order::Model>, DbErr> {
+    without_lab().order_by_asc(lab_order::Column::Id).limit(limit).lock_exclusive().all(connection).await
+}
+
+/// Entries of the catalogue by code.
+pub async fn catalogue(
+    connection: &impl ConnectionTrait,
+    codes: Vec<String>,
+) -> Result<Vec<test_catalog::Model>, DbErr> {
+    test_catalog::Entity::find().filter(test_catalog::Column::Code.is_in(codes)).all(connection).await
+}
+
+/// Current version of each result of an order.
+pub async fn current_results(
+    connection: &impl ConnectionTrait,
+    order: i64,
+) -> Result<Vec<lab_result::Model>, DbErr> {
+    lab_result::Entity::find()
+        .filter(lab_result::Column::LabOrderId.eq(order))
+        .filter(lab_result::Column::IsCurrent.eq(true))
+        .order_by_asc(lab_result::Column::Id)
+        .all(connection)
+        .await
+}
+
+/// One order.
+pub async fn find(connection: &impl ConnectionTrait, id: i64) -> Result<Option<lab_order::Model>, DbErr> {
+    lab_order::Entity::find_by_id(id).one(connection).await
+}
+
+/// Orders by id, held until the end of the transaction, so that what is decided on their status still holds when
+/// it is written. Always in the order of their ids: two writers cannot wait for each other.
+pub async fn lock(connection: &impl ConnectionTrait, ids: &[i64]) -> Result<Vec<lab_order::Model>, DbErr> {
+    let query = lab_order::Entity::find().filter(lab_order::Column::Id.is_in(ids.iter().copied()));
+    query.order_by_asc(lab_order::Column::Id).lock_exclusive().all(connection).await
+}
+
+/// Tests of several orders, in the order they were asked for.
+pub async fn tests_of(
+    connection: &impl ConnectionTrait,
+    orders: &[i64],
+) -> Result<Vec<lab_order_test::Model>, DbErr> {
+    lab_order_test::Entity::find()
+        .filter(lab_order_test::Column::LabOrderId.is_in(orders.iter().copied()))
+        .order_by_asc(lab_order_test::Column::LabOrderId)
+        .order_by_asc(lab_order_test::Column::Position)
+        .all(connection)
+        .await
+}
+
+/// Tests by their placer order numbers.
+pub async fn tests_by_placer(
+    connection: &impl ConnectionTrait,
+    placers: &[String],
+) -> Result<Vec<lab_order_test::Model>, DbErr> {
+    lab_order_test::Entity::find()
+        .filter(is_one_of(
+            connection.get_database_backend(),
+            lab_order_test::Column::PlacerOrderNumber,
+            placers,
+        ))
+        .all(connection)
+        .await
+}
+
+/// History of an order, oldest first.
+pub async fn timeline(
+    connection: &impl ConnectionTrait,
+    order: i64,
+) -> Result<Vec<lab_order_event::Model>, DbErr> {
+    lab_order_event::Entity::find()
+        .filter(lab_order_event::Column::LabOrderId.eq(order))
+        .order_by_asc(lab_order_event::Column::Id)
+        .all(connection)
+        .await
+}

@@ -1,0 +1,91 @@
+//! Messages that wait to be sent, and every try to send them.
+
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect,
+};
+
+use super::entity::{delivery_attempt, outbox};
+
+/// Waiting.
+pub const QUEUED: &str = "queued";
+/// Taken by the peer.
+pub const SENT: &str = "sent";
+/// Given up; somebody must decide.
+pub const DEAD: &str = "dead";
+/// Called off before it was sent.
+pub const CANCELLED: &str = "cancelled";
+
+/// Kind of a message that asks for tests.
+pub const NEW_ORDER: &str = "new_order";
+/// Kind of a message that calls an order off.
+pub const CANCEL_ORDER: &str = "cancel_order";
+
+/// The oldest message that waits for an endpoint. Order is kept: nothing younger overtakes it, not even while it
+/// pauses between two tries.
+pub async fn oldest(
+    connection: &impl ConnectionTrait,
+    endpoint: i64,
+) -> Result<Option<outbox::Model>, DbErr> {
+    outbox::Entity::find()
+        .filter(outbox::Column::LisEndpointId.eq(endpoint))
+        .filter(outbox::Column::Status.eq(QUEUED))
+        .order_by_asc(outbox::Column::Id)
+        .limit(1)
+        .one(connection)
+        .await
+}
+
+/// One row, held until the end of the transaction.
+pub async fn lock(connection: &impl ConnectionTrait, id: i64) -> Result<Option<outbox::Model>, DbErr> {
+    outbox::Entity::find_by_id(id).lock_exclusive().one(connection).await
+}
+
+/// The messages of an order, held until the end of the transaction. Whoever needs both takes these first and the order
+/// second: two writers cannot wait for each other.
+pub async fn lock_of_order(
+    connection: &impl ConnectionTrait,
+    order: i64,
+) -> Result<Vec<outbox::Model>, DbErr> {
+    outbox::Entity::find()
+        .filter(outbox::Column::LabOrderId.eq(order))
+        .order_by_asc(outbox::Column::Id)
+        .lock_exclusive()
+        .all(connection)
+        .await
+}
+
+/// Whether one of these messages was ever put on the wire. The count of tries alone does not say: it starts anew when a
+/// dead letter is queued again.
+pub async fn ever_tried(connection: &impl ConnectionTrait, rows: &[outbox::Model]) -> Result<bool, DbErr> {
+    if rows.iter().any(|row| row.attempts > 0) {
+        return Ok(true);
+    }
+    let tried = delivery_attempt::Entity::find()
+        .filter(delivery_attempt::Column::OutboxId.is_in(rows.iter().map(|row| row.id)))
+        .limit(1)
+        .one(connection)
+        .await?;
+    Ok(tried.is_some())
+}
+
+/// Writes down a try.
+pub async fn add_attempt(
+    connection: &impl ConnectionTrait,
+    outbox_id: i64,
+    attempt: i32,
+    at: chrono::DateTime<chrono::Utc>,
+    outcome: (&str, Option<String>, Option<String>),
+) -> Result<(), DbErr> {
+    let (outcome, code, detail) = outcome;
+    let row = delivery_attempt::ActiveModel {
+        outbox_id: Set(outbox_id),
+        attempt: Set(attempt),
+        at: Set(at),
+        outcome: Set(outcome.to_owned()),
+        code: Set(code),
+        detail: Set(detail),
+        ..Default::default()
+    };
+    row.insert(connection).await.map(|_| ())
+}

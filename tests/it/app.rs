@@ -1,0 +1,266 @@
+//! The whole service in this process, on ports of its own, with a clock that stands still until a test moves it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use pms::{
+    clock::{Clock, FakeClock},
+    config::{Config, Layers, Secret},
+    domain::access::Role,
+    lab::seed::add_user,
+    runtime::{self, Service},
+    store::entity::outbox,
+};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use serde_json::{Value, json};
+
+use crate::{lab::Sender, postgres};
+
+/// Which database a flow runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// Runs each flow on both databases: `flows!(a, b)` makes `sqlite::a`, `postgres::a` and so on.
+macro_rules! flows {
+    ($($(#[$meta:meta])* $name:ident),+ $(,)?) => {
+        mod sqlite {
+            $( #[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $name() {
+                super::$name(crate::app::Engine::Sqlite).await;
+            } )+
+        }
+        mod postgres {
+            $( #[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $name() {
+                super::$name(crate::app::Engine::Postgres).await;
+            } )+
+        }
+    };
+}
+pub(crate) use flows;
+
+/// A running service. [`TestApp::finish`] must be called: it stops the service softly and checks that no work is left.
+pub(crate) struct TestApp {
+    service: Option<Service>,
+    settings: Vec<(String, String)>,
+    pub(crate) clock: FakeClock,
+    pub(crate) base: String,
+    pub(crate) mllp: u16,
+    client: Client,
+    dir: tempfile::TempDir,
+    leaves_work: bool,
+}
+
+/// Somebody who calls the API.
+#[derive(Clone)]
+pub(crate) struct Actor {
+    client: Client,
+    base: String,
+    token: String,
+}
+
+/// An answer, read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Value,
+}
+
+/// When all tests begin.
+pub(crate) fn start_of_time() -> DateTime<Utc> {
+    "2026-03-02T08:00:00Z".parse().unwrap()
+}
+
+impl TestApp {
+    pub(crate) async fn start(engine: Engine) -> Self {
+        Self::start_with(engine, &[]).await
+    }
+
+    /// Starts with settings by their environment names.
+    pub(crate) async fn start_with(engine: Engine, settings: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let url = match engine {
+            Engine::Sqlite => format!("sqlite://{}", dir.path().join("pms.db").display()),
+            Engine::Postgres => postgres::url_of_new_database().await,
+        };
+        let mut all: Vec<(String, String)> = [
+            ("DATABASE_URL", url.as_str()),
+            ("DATA_DIR", &dir.path().display().to_string()),
+            ("HTTP_LISTEN_PORT", "0"),
+            ("MLLP_LISTEN_HOST", "127.0.0.1"),
+            ("MLLP_LISTEN_PORT", "0"),
+            ("OUTBOUND_ALLOWED_NETWORKS", "127.0.0.0/8"),
+            ("DATABASE_MAX_CONNECTIONS", "8"),
+            ("LOGIN_RATE_LIMIT_PER_MINUTE", "10000"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+        all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let clock = FakeClock::new(start_of_time());
+        let client = Client::builder().no_proxy().build().unwrap();
+        let mut app = Self {
+            service: None,
+            settings: all,
+            clock,
+            base: String::new(),
+            mllp: 0,
+            client,
+            dir,
+            leaves_work: false,
+        };
+        app.boot().await;
+        for role in
+            [Role::Clinician, Role::LabManager, Role::InterfaceEngineer, Role::PrivacyOfficer, Role::Admin]
+        {
+            add_user(app.ctx(), role.as_str(), Secret::new("a long enough password"), role).await.unwrap();
+        }
+        app
+    }
+
+    async fn boot(&mut self) {
+        let layers = Layers::new(None, self.settings.iter().cloned()).unwrap();
+        let (config, _) = Config::load(&layers).unwrap();
+        let ctx = runtime::context(config, Clock::Fake(self.clock.clone())).await.unwrap();
+        let service = runtime::start(ctx).await.unwrap();
+        self.base = format!("http://{}", service.http);
+        self.mllp = service.mllp.port();
+        self.service = Some(service);
+    }
+
+    /// Stops softly and starts again on the same data.
+    pub(crate) async fn restart(&mut self) {
+        self.service.take().unwrap().stop().await.unwrap();
+        self.boot().await;
+    }
+
+    pub(crate) fn ctx(&self) -> &pms::context::Ctx {
+        &self.service.as_ref().unwrap().ctx
+    }
+
+    pub(crate) fn data_dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// Says that this test ends with messages waiting on purpose.
+    pub(crate) fn leaves_work(&mut self) {
+        self.leaves_work = true;
+    }
+
+    /// Signs somebody in.
+    pub(crate) async fn sign_in(&self, role: Role) -> Actor {
+        let form =
+            [("grant_type", "password"), ("username", role.as_str()), ("password", "a long enough password")];
+        let answer =
+            self.client.post(format!("{}/api/auth/token", self.base)).form(&form).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let body: Value = answer.json().await.unwrap();
+        let token = body["access_token"].as_str().unwrap().to_owned();
+        Actor { client: self.client.clone(), base: self.base.clone(), token }
+    }
+
+    pub(crate) async fn clinician(&self) -> Actor {
+        self.sign_in(Role::Clinician).await
+    }
+
+    /// Somebody who has not signed in.
+    pub(crate) fn stranger(&self) -> Actor {
+        Actor { client: self.client.clone(), base: self.base.clone(), token: String::new() }
+    }
+
+    /// A lab's system on a connection of its own.
+    pub(crate) async fn lab(&self) -> Sender {
+        Sender::connect(self.mllp).await
+    }
+
+    /// A patient in the chart, registered by a clinician.
+    pub(crate) async fn patient(&self, mrn: &str, last_name: &str, first_name: &str, born: &str) -> i64 {
+        let body = json!({
+            "mrn": mrn, "last_name": last_name, "first_name": first_name, "date_of_birth": born, "gender": "female"
+        });
+        let answer = self.clinician().await.post("/api/patients", body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.body);
+        answer.body["id"].as_i64().unwrap()
+    }
+
+    /// Jane Doe of the setup guide.
+    pub(crate) async fn jane(&self) -> i64 {
+        self.patient("12345", "Doe", "Jane", "1990-03-15").await
+    }
+
+    /// Rows of a table.
+    pub(crate) async fn count<E: EntityTrait>(&self) -> u64
+    where
+        E::Model: Send + Sync,
+    {
+        E::find().count(self.ctx().db.reader()).await.unwrap()
+    }
+
+    /// Stops softly; nothing may be waiting, unless the test said so.
+    pub(crate) async fn finish(mut self) {
+        let waiting = outbox::Entity::find()
+            .filter(outbox::Column::Status.eq("queued"))
+            .count(self.ctx().db.reader())
+            .await
+            .unwrap();
+        assert!(self.leaves_work || waiting == 0, "{waiting} messages still wait to be sent");
+        self.service.take().unwrap().stop().await.unwrap();
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        if self.service.is_some() && !std::thread::panicking() {
+            panic!("the test did not call finish()");
+        }
+    }
+}
+
+impl Actor {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        if self.token.is_empty() { request } else { request.bearer_auth(&self.token) }
+    }
+
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
+        let answer = request.send().await.unwrap();
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let text = answer.text().await.unwrap();
+        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(self.request(Method::POST, path).json(&body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(self.request(Method::PATCH, path).json(&body)).await
+    }
+
+    /// The body of a GET that must succeed.
+    pub(crate) async fn read(&self, path: &str) -> Value {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {:?}", answer.body);
+        answer.body
+    }
+}
+
+/// Waits until a condition holds, and fails when it does not within ten seconds. It looks again and again; nothing is
+/// assumed about how long anything takes.
+pub(crate) async fn until<T, F: AsyncFnMut() -> Option<T>>(what: &str, mut condition: F) -> T {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(value) = condition().await {
+            return value;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "not within ten seconds: {what}");
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,12 @@
+//! One binary for all tests of the whole: it links once, and one PostgreSQL serves it.
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
+
+mod alert_flow;
+mod app;
+mod architecture;
+mod batch_property;
+mod intake_flow;
+mod lab;
+mod order_flow;
+mod postgres;
+mod schema;
