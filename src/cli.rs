@@ -35,7 +35,7 @@ impl<E: std::fmt::Display> From<E> for CommandError {
     }
 }
 
-fn faults(faults: Vec<Fault>) -> CommandError {
+fn faults(faults: &[Fault]) -> CommandError {
     let lines = faults.iter().map(|fault| format!("configuration: {fault}"));
     CommandError(lines.collect())
 }
@@ -78,7 +78,7 @@ fn layers(file: Option<&Path>) -> Result<Layers, CommandError> {
 }
 
 fn load(layers: &Layers) -> Result<Config, CommandError> {
-    let (config, warnings) = Config::load(layers).map_err(faults)?;
+    let (config, warnings) = Config::load(layers).map_err(|found| faults(&found))?;
     telemetry::start_logs(layers.environment("RUST_LOG"), config.log_json);
     for warning in warnings {
         tracing::warn!("configuration: {warning}");
@@ -134,30 +134,31 @@ pub async fn demo(args: DemoArgs) -> Result<(), CommandError> {
     Ok(served?)
 }
 
+/// What the operator reads first: where things are, who may sign in, what to try.
 fn welcome(service: &runtime::Service, accounts: &[lab::demo_data::DemoAccount], no_auth: bool) -> String {
     let (http, mllp) = (service.http, service.mllp);
-    let mut text = format!(
-        "\npms demo is running\n\n  start page   http://{http}/\n  API          http://{http}/docs\n  MLLP         {mllp}\n\n"
-    );
-    if no_auth {
-        text.push_str("Nobody signs in (--no-auth). Accounts for later:\n");
+    let lines = accounts.iter().map(|account| format!("{} / {}\n", account.username, account.password));
+    let accounts: String = lines.collect();
+    let (heading, sign_in, auth) = if no_auth {
+        ("Nobody signs in (--no-auth). Accounts for later:", String::new(), "")
     } else {
-        text.push_str("Accounts (username / password):\n");
-    }
-    for account in accounts {
-        text.push_str(&format!("{} / {}\n", account.username, account.password));
-    }
-    let auth = if no_auth { "" } else { " -H \"Authorization: Bearer $TOKEN\"" };
-    text.push_str("\nTry, in another terminal:\n");
-    if !no_auth {
-        text.push_str(&format!(
-            "  TOKEN=$(curl -s http://{http}/api/auth/token -d 'grant_type=password&username=clinician' --data-urlencode 'password=PASSWORD' | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"access_token\"])')\n"
-        ));
-    }
-    text.push_str(&format!(
-        "  curl -N{auth} http://{http}/api/alerts/stream\n  curl -s{auth} -X POST http://{http}/api/lab-orders -H 'Content-Type: application/json' -d '{{\"patient_id\":1,\"encounter_id\":1,\"test_codes\":[\"CBC\",\"BMP\"],\"ordering_provider\":\"Dr. Smith\",\"priority\":\"S\"}}'\n  curl -s{auth} 'http://{http}/api/lab-results?patient_id=1'\n\n"
-    ));
-    text
+        ("Accounts (username / password):", sign_in_command(http), " -H \"Authorization: Bearer $TOKEN\"")
+    };
+    let order = r#"{"patient_id":1,"encounter_id":1,"test_codes":["CBC","BMP"],"ordering_provider":"Dr. Smith","priority":"S"}"#;
+    format!(
+        "\npms demo is running\n\n  start page   http://{http}/\n  API          http://{http}/docs\n  MLLP         {mllp}\n\n\
+         {heading}\n{accounts}\nTry, in another terminal:\n{sign_in}\
+         \x20 curl -N{auth} http://{http}/api/alerts/stream\n\
+         \x20 curl -s{auth} http://{http}/api/lab-orders -H 'Content-Type: application/json' -d '{order}'\n\
+         \x20 curl -s{auth} 'http://{http}/api/lab-results?patient_id=1'\n\n"
+    )
+}
+
+fn sign_in_command(http: SocketAddr) -> String {
+    let token = r#"python3 -c 'import json,sys; print(json.load(sys.stdin)["access_token"])'"#;
+    format!(
+        "  TOKEN=$(curl -s http://{http}/api/auth/token -d grant_type=password -d username=clinician -d password=PASSWORD | {token})\n"
+    )
 }
 
 fn print(text: &str) -> Result<(), CommandError> {

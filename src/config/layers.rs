@@ -106,10 +106,9 @@ impl Layers {
 
     fn apply_file(&mut self, entries: BTreeMap<String, (String, String)>) {
         for (key, value) in entries {
-            if self.values.contains_key(&key) {
-                self.values.insert(key, value);
-            } else {
-                self.faults.push(Fault { setting: key, reason: "there is no such setting".into() });
+            match self.values.get_mut(&key) {
+                Some(default) => *default = value,
+                None => self.faults.push(Fault { setting: key, reason: "there is no such setting".into() }),
             }
         }
     }
@@ -192,13 +191,10 @@ impl Reader<'_> {
 
     pub(super) fn number<T: FromStr + TryFrom<u64> + Default>(&mut self, key: &str, min: u64, max: u64) -> T {
         let parsed = self.text(key).parse::<u64>().ok().filter(|n| (min..=max).contains(n));
-        match parsed.and_then(|n| T::try_from(n).ok()) {
-            Some(number) => number,
-            None => {
-                self.fault(key, format!("a whole number from {min} to {max} is needed"));
-                T::default()
-            }
-        }
+        parsed.and_then(|n| T::try_from(n).ok()).unwrap_or_else(|| {
+            self.fault(key, format!("a whole number from {min} to {max} is needed"));
+            T::default()
+        })
     }
 
     pub(super) fn seconds(&mut self, key: &str) -> Duration {

@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn the_fields_decide_as_the_standard_says() {
-        let table: [(Option<&str>, Option<&str>, &[AckCode], &[AckCode]); 8] = [
+        type Case = (Option<&'static str>, Option<&'static str>, &'static [AckCode], &'static [AckCode]);
+        let table: [Case; 8] = [
             (None, None, &[AA], &[AE]),
             (Some("AL"), Some("NE"), &[CA], &[CE]),
             (Some("NE"), Some("AL"), &[AA], &[AE]),

@@ -74,8 +74,11 @@ impl Profile {
 /// The endpoints as the listener needs them, looked up again every few seconds.
 #[derive(Clone, Default)]
 pub struct Directory {
-    loaded: Arc<RwLock<Option<(Instant, Arc<Vec<Entry>>)>>>,
+    loaded: Arc<RwLock<Option<Loaded>>>,
 }
+
+/// Entries, and when they were looked up.
+type Loaded = (Instant, Arc<Vec<Entry>>);
 
 struct Entry {
     row: lis_endpoint::Model,

@@ -290,7 +290,7 @@ fn log(settled: &[Settled<'_>]) {
                 tracing::info!(message, endpoint, control_id, "ACK again: the same message came again");
             }
             Outcome::SameAs { message, .. } => {
-                tracing::info!(message, endpoint, control_id, "ACK again: sent twice at once")
+                tracing::info!(message, endpoint, control_id, "ACK again: sent twice at once");
             }
         }
     }

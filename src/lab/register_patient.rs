@@ -111,6 +111,9 @@ pub async fn update_patient(
     change: PatientChange,
 ) -> Result<PatientView, LabError> {
     access::permit(ctx, caller, Action::WritePatient, "patient").await?;
+    if change.restricted.is_some() {
+        access::permit(ctx, caller, Action::RestrictPatient, "patient").await?;
+    }
     let tx = db::write(&ctx.db, "update_patient").await?;
     let row = patients::find(&*tx, id).await?.ok_or(LabError::NotFound("Patient"))?;
     let row = apply(ctx, row, change).update(&*tx).await?;

@@ -115,17 +115,26 @@ impl Db {
         Ok(())
     }
 
-    /// Brings the schema up to date.
+    /// Brings the schema up to date. Processes that start at once on one PostgreSQL take turns.
     pub async fn migrate(&self) -> Result<(), OpenError> {
-        Migrator::up(&self.writer, None).await.map_err(OpenError::Schema)
+        let Some(pool) = self.postgres_pool() else {
+            return Migrator::up(&self.writer, None).await.map_err(OpenError::Schema);
+        };
+        let lost = |_| OpenError::Connect("PostgreSQL went away");
+        // A connection of its own holds the lock: the steps run on others.
+        let mut turn = pool.acquire().await.map_err(lost)?.detach();
+        sqlx::raw_sql("SELECT pg_advisory_lock(5786501)").execute(&mut turn).await.map_err(lost)?;
+        let migrated = Migrator::up(&self.writer, None).await.map_err(OpenError::Schema);
+        sqlx::Connection::close(turn).await.map_err(lost)?;
+        migrated
     }
 
     /// Names of the schema steps, and whether each has been taken.
     pub async fn migration_status(&self) -> Result<Vec<(String, bool)>, OpenError> {
         let applied = Migrator::get_applied_migrations(&self.writer).await.map_err(OpenError::Schema)?;
-        let applied: Vec<&str> = applied.iter().map(|step| step.name()).collect();
+        let is_taken = |name: &str| applied.iter().any(|taken| taken.name() == name);
         let all = Migrator::migrations();
-        Ok(all.iter().map(|step| (step.name().to_owned(), applied.contains(&step.name()))).collect())
+        Ok(all.iter().map(|step| (step.name().to_owned(), is_taken(step.name()))).collect())
     }
 
     /// For reading. A reader never waits for the writer.

@@ -49,7 +49,7 @@ impl Stream {
     async fn next(&mut self, kind: &str) -> (String, Value) {
         loop {
             while let Some((block, rest)) = self.text.clone().split_once("\n\n") {
-                self.text = rest.to_owned();
+                rest.clone_into(&mut self.text);
                 let line = |name: &str| {
                     block
                         .lines()

@@ -49,7 +49,8 @@ pub(crate) struct TestApp {
     pub(crate) base: String,
     pub(crate) mllp: u16,
     client: Client,
-    dir: tempfile::TempDir,
+    /// Removed with the test.
+    _dir: tempfile::TempDir,
     leaves_work: bool,
 }
 
@@ -65,7 +66,6 @@ pub(crate) struct Actor {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) headers: reqwest::header::HeaderMap,
     pub(crate) body: Value,
 }
 
@@ -108,7 +108,7 @@ impl TestApp {
             base: String::new(),
             mllp: 0,
             client,
-            dir,
+            _dir: dir,
             leaves_work: false,
         };
         app.boot().await;
@@ -138,10 +138,6 @@ impl TestApp {
 
     pub(crate) fn ctx(&self) -> &pms::context::Ctx {
         &self.service.as_ref().unwrap().ctx
-    }
-
-    pub(crate) fn data_dir(&self) -> &std::path::Path {
-        self.dir.path()
     }
 
     /// Says that this test ends with messages waiting on purpose.
@@ -212,9 +208,8 @@ impl TestApp {
 
 impl Drop for TestApp {
     fn drop(&mut self) {
-        if self.service.is_some() && !std::thread::panicking() {
-            panic!("the test did not call finish()");
-        }
+        let left_running = self.service.is_some() && !std::thread::panicking();
+        assert!(!left_running, "the test did not call finish()");
     }
 }
 
@@ -226,9 +221,9 @@ impl Actor {
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
         let answer = request.send().await.unwrap();
-        let (status, headers) = (answer.status(), answer.headers().clone());
+        let status = answer.status();
         let text = answer.text().await.unwrap();
-        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+        Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -237,10 +232,6 @@ impl Actor {
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.send(self.request(Method::POST, path).json(&body)).await
-    }
-
-    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
-        self.send(self.request(Method::PATCH, path).json(&body)).await
     }
 
     /// The body of a GET that must succeed.

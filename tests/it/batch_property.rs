@@ -52,6 +52,7 @@ fn messages() -> impl Strategy<Value = Vec<String>> {
 
 /// What stays the same however the messages were taken: everything but row ids.
 #[derive(Debug, PartialEq)]
+#[allow(clippy::type_complexity, reason = "columns side by side, named where they are filled")]
 struct Rows {
     messages: Vec<(String, String, Option<String>, i32, i32, i32)>,
     results: Vec<(String, i32, bool, String, Option<String>, bool, bool)>,

@@ -201,7 +201,7 @@ async fn a_resend_changes_nothing(engine: Engine) {
     let app = TestApp::start(engine).await;
     app.jane().await;
     let first = app.lab().await.exchange(GUIDE).await;
-    app.clock.advance(std::time::Duration::from_secs(60));
+    app.clock.advance(std::time::Duration::from_mins(1));
     let again = app.lab().await.exchange(GUIDE).await;
     assert_eq!(first, again, "the stored bytes, time and control id included");
     let frame = wrap(GUIDE.as_bytes());

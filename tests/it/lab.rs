@@ -107,7 +107,6 @@ pub(crate) enum Manner {
 pub(crate) struct FakeLis {
     pub(crate) port: u16,
     ledger: Arc<Mutex<Vec<Vec<u8>>>>,
-    manners: Arc<Mutex<Vec<Manner>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -126,7 +125,7 @@ impl FakeLis {
         let port = listener.local_addr().unwrap().port();
         let ledger = Arc::new(Mutex::new(Vec::new()));
         let manners = Arc::new(Mutex::new(manners.to_vec()));
-        let shared = (ledger.clone(), manners.clone());
+        let shared = (ledger.clone(), manners);
         #[allow(clippy::disallowed_methods, reason = "a test's own task")]
         let task = tokio::spawn(async move {
             loop {
@@ -135,17 +134,12 @@ impl FakeLis {
                 tokio::spawn(serve(stream, ledger, manners));
             }
         });
-        Self { port, ledger, manners, task }
+        Self { port, ledger, task }
     }
 
     /// What arrived so far.
     pub(crate) fn received(&self) -> Vec<String> {
         self.ledger.lock().unwrap().iter().map(|bytes| String::from_utf8(bytes.clone()).unwrap()).collect()
-    }
-
-    /// Changes how it answers from now on.
-    pub(crate) fn behave(&self, manners: &[Manner]) {
-        *self.manners.lock().unwrap() = manners.to_vec();
     }
 }
 
@@ -208,7 +202,7 @@ pub(crate) fn oru(control_id: &str, sent: &str, lines: &[&str]) -> String {
         "MSH|^~\\&|LAB_LIS|REFERENCE_LAB|PMS_LAB|MPS_PMS|{sent}||ORU^R01^ORU_R01|{control_id}|P|2.5.1\r"
     );
     let patient = "PID|1||12345^^^MPS_PMS^MR||Doe^Jane||19900315|F\r";
-    format!("{head}{patient}{}", lines.iter().map(|line| format!("{line}\r")).collect::<String>())
+    format!("{head}{patient}{}\r", lines.join("\r"))
 }
 
 /// OBR of a report: placer, filler, code, OBR-22 and OBR-25.

@@ -156,7 +156,7 @@ async fn the_lab_is_down_and_comes_back(engine: Engine) {
     }
     // A night goes by: nothing is given up, because nothing was ever sent.
     for _ in 0..20 {
-        app.clock.advance(Duration::from_secs(1800));
+        app.clock.advance(Duration::from_mins(30));
     }
     let rows = outbox::Entity::find().all(app.ctx().db.reader()).await.unwrap();
     assert!(rows.iter().all(|row| row.status == "queued" && row.attempts == 0), "waiting uses up no try");
@@ -325,7 +325,7 @@ async fn an_order_survives_a_restart(engine: Engine) {
     let lis = FakeLis::start_at(port, &[Manner::Ack("AA")]).await;
     let clinician = app.clinician().await;
     until("sent", async || {
-        app.clock.advance(Duration::from_secs(60));
+        app.clock.advance(Duration::from_mins(1));
         (status(&clinician, &placed.body["id"]).await == "sent").then_some(())
     })
     .await;

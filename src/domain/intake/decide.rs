@@ -12,7 +12,7 @@ use crate::domain::{
     order::{OrderStatus, Reported, TestStatus, order_status_from_tests},
     person::{Sex, age_in_days},
     report::{Observation, PatientBlock, Report, ReportedMessage},
-    result::{IncomingVersion, Place as Standing, Stamp, Supersede, supersede},
+    result::{IncomingVersion, Place as Standing, ResultStatus, Stamp, Supersede, supersede},
     thresholds::LOINC,
 };
 
@@ -23,7 +23,7 @@ pub fn decide(message: &ReportedMessage, known: &mut Known, rules: &Rules, ids: 
     for (block, patient_block) in message.blocks.iter().enumerate() {
         let mut desk = Desk { message, rules, known, ids, decision: &mut decision };
         match desk.owner(patient_block) {
-            Ok(patient) => desk.file(block, patient_block, patient),
+            Ok(patient) => desk.file(block, patient_block, &patient),
             Err((held, candidates)) => desk.hold(block, patient_block, held, candidates),
         }
     }
@@ -52,7 +52,7 @@ impl Desk<'_> {
                 if block.reports.iter().any(|report| self.answers_order_of_another(report, patient_id)) {
                     return Err((Held::OrderOfAnotherPatient, Vec::new()));
                 }
-                self.decision.warnings.extend(warnings.iter().map(|warning| warning.to_string()));
+                self.decision.warnings.extend(warnings.iter().map(ToString::to_string));
                 let patient = self.known.patient(patient_id).cloned();
                 patient.ok_or((Held::Patient(matching::ReviewReason::UnknownIdentifier), Vec::new()))
             }
@@ -69,15 +69,15 @@ impl Desk<'_> {
     }
 
     /// Files a patient's reports into the chart.
-    fn file(&mut self, block: usize, content: &PatientBlock, patient: KnownPatient) {
+    fn file(&mut self, block: usize, content: &PatientBlock, patient: &KnownPatient) {
         self.decision.patients.push(patient.id);
         for (number, report) in content.reports.iter().enumerate() {
             let order = self.order_of(report);
             let id = ReportId::new(self.ids.reports.pop_front().unwrap_or_default());
             self.decision.reports.push(NewReport { id, at: (block, number), patient: patient.id, order });
-            for (observation, _) in report.observations.iter().enumerate() {
+            for observation in 0..report.observations.len() {
                 let at = Place { block, report: number, observation };
-                self.version(at, content, &patient, id);
+                self.version(at, patient, id);
             }
             if let Some((order, test)) = order {
                 self.progress(order, test, report);
@@ -86,14 +86,15 @@ impl Desk<'_> {
     }
 
     /// Makes one result version, and what follows from it.
-    fn version(&mut self, at: Place, block: &PatientBlock, patient: &KnownPatient, report_id: ReportId) {
-        let report = &block.reports[at.report];
+    fn version(&mut self, at: Place, patient: &KnownPatient, report_id: ReportId) {
+        let message = self.message;
+        let report = &message.blocks[at.block].reports[at.report];
         let observation = &report.observations[at.observation];
         let incoming = self.facts(report, observation);
         let before = self.known.current.get(&(observation.key.clone(), patient.id)).cloned();
         let ruling = supersede(before.as_ref().map(|before| &before.facts), &incoming);
-        let shown = self.shown(observation, before.as_ref(), &ruling);
-        let assessment = self.assess(block, report, observation, &shown, ruling.shown, Some(patient));
+        let shown = shown(observation, before.as_ref(), ruling);
+        let assessment = self.assess(at, &shown, ruling.shown, Some(patient));
         let id = ResultId::new(self.ids.results.pop_front().unwrap_or_default());
         let order = self.order_of(report).map(|(order, _)| order);
         let is_current = ruling.place == Standing::Current;
@@ -116,13 +117,13 @@ impl Desk<'_> {
             effect: ruling.effect,
             warnings: ruling.warning.map(|warning| warning.to_string()).into_iter().collect(),
         };
-        self.follow_up(&result, before.as_ref(), &ruling);
-        self.remember(observation, &result, before, incoming, shown, &ruling);
+        self.follow_up(&result, before.as_ref(), ruling);
+        self.remember(&result, before, incoming, shown, ruling);
         self.decision.results.push(result);
     }
 
     /// What a version means for the one before, for alerts, and for those who saw the old value.
-    fn follow_up(&mut self, result: &NewResult, before: Option<&CurrentResult>, ruling: &Supersede) {
+    fn follow_up(&mut self, result: &NewResult, before: Option<&CurrentResult>, ruling: Supersede) {
         if let Some(before) = before {
             if result.is_current {
                 self.decision.superseded.push(before.id);
@@ -157,12 +158,11 @@ impl Desk<'_> {
     /// Applies the version to what is known, so that the next message of the batch sees it.
     fn remember(
         &mut self,
-        observation: &Observation,
         result: &NewResult,
         before: Option<CurrentResult>,
         incoming: IncomingVersion,
         shown: Shown,
-        ruling: &Supersede,
+        ruling: Supersede,
     ) {
         let next = match before {
             Some(before) if !result.is_current => {
@@ -179,11 +179,17 @@ impl Desk<'_> {
                 is_critical: result.assessment.critical,
             },
         };
-        self.known.current.insert((observation.key.clone(), result.patient), next);
+        let key = self.observation(result.at).1.key.clone();
+        self.known.current.insert((key, result.patient), next);
+    }
+
+    fn observation(&self, at: Place) -> (&Report, &Observation) {
+        let report = &self.message.blocks[at.block].reports[at.report];
+        (report, &report.observations[at.observation])
     }
 
     fn stamp(&self, at: Place) -> Stamp {
-        let report = &self.message.blocks[at.block].reports[at.report];
+        let (report, _) = self.observation(at);
         Stamp { status_changed_at: report.status_changed_at, sent_at: self.message.sent_at }
     }
 
@@ -198,21 +204,6 @@ impl Desk<'_> {
         }
     }
 
-    fn shown(&self, observation: &Observation, before: Option<&CurrentResult>, ruling: &Supersede) -> Shown {
-        match before {
-            Some(before) if ruling.keeps_value => before.shown.clone(),
-            _ => Shown {
-                value: observation.value.clone(),
-                raw_value: observation.raw_value.clone(),
-                value_type: observation.value_type.clone(),
-                number: observation.number.clone(),
-                units: observation.units.clone(),
-                reference_range: observation.reference_range.clone(),
-                flags: observation.flags.clone(),
-            },
-        }
-    }
-
     fn loinc(&self, observation: &Observation) -> Option<String> {
         let sent = observation.code.loinc.clone();
         let system = observation.code.system.as_deref().unwrap_or_default();
@@ -223,13 +214,13 @@ impl Desk<'_> {
 
     fn assess(
         &self,
-        block: &PatientBlock,
-        report: &Report,
-        observation: &Observation,
+        at: Place,
         shown: &Shown,
-        status: crate::domain::result::ResultStatus,
+        status: ResultStatus,
         patient: Option<&KnownPatient>,
     ) -> Assessment {
+        let (report, observation) = self.observation(at);
+        let block = &self.message.blocks[at.block];
         let loinc = self.loinc(observation);
         let system = observation.code.system.as_deref().unwrap_or("L");
         let mut codes = vec![CodeRef { system, code: &observation.code.code }];
@@ -292,9 +283,9 @@ impl Desk<'_> {
     ) {
         let count: usize = content.reports.iter().map(|report| report.observations.len()).sum();
         for (number, report) in content.reports.iter().enumerate() {
-            for (index, observation) in report.observations.iter().enumerate() {
-                let at = Place { block, report: number, observation: index };
-                self.alert_unowned(at, content, report, observation);
+            for observation in 0..report.observations.len() {
+                let at = Place { block, report: number, observation };
+                self.alert_unowned(at);
             }
         }
         match &mut self.decision.review {
@@ -306,10 +297,11 @@ impl Desk<'_> {
         }
     }
 
-    fn alert_unowned(&mut self, at: Place, block: &PatientBlock, report: &Report, observation: &Observation) {
+    fn alert_unowned(&mut self, at: Place) {
+        let (report, observation) = self.observation(at);
         let ruling = supersede(None, &self.facts(report, observation));
-        let shown = self.shown(observation, None, &ruling);
-        let assessment = self.assess(block, report, observation, &shown, ruling.shown, None);
+        let shown = shown(observation, None, ruling);
+        let assessment = self.assess(at, &shown, ruling.shown, None);
         if assessment.critical {
             let id = AlertId::new(self.ids.alerts.pop_front().unwrap_or_default());
             self.decision.alerts.push(NewAlert { id, at, result: None, order: None, assessment });
@@ -329,5 +321,21 @@ fn news(before: OrderStatus, after: OrderStatus) -> Option<OrderNews> {
         OrderStatus::Acknowledged => Some(OrderNews::Accepted),
         OrderStatus::Cancelled => Some(OrderNews::Cancelled),
         OrderStatus::Pending | OrderStatus::Sent | OrderStatus::Failed => None,
+    }
+}
+
+/// The value a reader sees: this version's own, or the one it confirms without repeating it.
+fn shown(observation: &Observation, before: Option<&CurrentResult>, ruling: Supersede) -> Shown {
+    match before {
+        Some(before) if ruling.keeps_value => before.shown.clone(),
+        _ => Shown {
+            value: observation.value.clone(),
+            raw_value: observation.raw_value.clone(),
+            value_type: observation.value_type.clone(),
+            number: observation.number.clone(),
+            units: observation.units.clone(),
+            reference_range: observation.reference_range.clone(),
+            flags: observation.flags.clone(),
+        },
     }
 }

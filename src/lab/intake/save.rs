@@ -74,8 +74,10 @@ fn results(arrival: &Arrival) -> Option<&ReportedMessage> {
 fn collect(ctx: &Ctx, tx: &mut Tx, entry: &Settled<'_>, written: &mut Rows) {
     let now = ctx.clock.now();
     let (message, decision, reused_id, ack) = match &entry.outcome {
-        Outcome::Resent { message, .. } => return *written.resent.entry(*message).or_default() += 1,
-        Outcome::SameAs { message, .. } => return *written.resent.entry(*message).or_default() += 1,
+        Outcome::Resent { message, .. } | Outcome::SameAs { message, .. } => {
+            *written.resent.entry(*message).or_default() += 1;
+            return;
+        }
         Outcome::New { message, decision, reused_id, ack } => (*message, decision, *reused_id, ack),
     };
     written.messages.push(rows::message(entry.arrival, Some(message), decision, reused_id, ack, now));
