@@ -7,6 +7,7 @@ mod architecture;
 mod batch_property;
 mod intake_flow;
 mod lab;
+mod openapi;
 mod order_flow;
 mod postgres;
 mod schema;
