@@ -1,17 +1,16 @@
 """How fast a server takes results in, and what that costs."""
 
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import reports
 import service
-from processes import cpu_us, family_cpu_us, resident_mib
+from processes import cpu_us, ended_children_cpu_us, family_cpu_us, machine_cpu_us, resident_mib
 from report import Mismatch, expect
 from servers import Candidate, Server
 
@@ -35,6 +34,8 @@ LOADS = (
 )
 WARM_UP = 0.3
 """Part of the time that was asked for."""
+QUIET = 0.1
+"""Part of the processors that others may take before a figure is doubtful."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Figures:
     server_us: float
     """Processor time per message, in microseconds."""
     database_us: float
+    elsewhere: float
+    """Part of the processors that went to what has no part in this: the higher, the less the figures say."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,12 @@ def measure(candidate: Candidate, seconds: float) -> tuple[list[Figures], Memory
         for load in LOADS:
             say(f"{candidate.name}: {load.name}")
             accepted += send(server, file, load, seconds * WARM_UP)["accepted"]
-            with costs(server) as spent:
-                answers = send(server, file, load, seconds * load.spans)
+            before = clocks(server)
+            answers = send(server, file, load, seconds * load.spans)
+            spent = {clock: now - before[clock] for clock, now in clocks(server).items()}
             accepted += answers["accepted"]
-            figures.append(figures_of(candidate.name, load, answers, spent()))
+            figures.append(figures_of(candidate.name, load, answers, spent))
+            warn_if_disturbed(figures[-1])
         check_stored(server, accepted)
         return figures, Memory(candidate.name, at_rest, resident_mib(server.pid))
 
@@ -91,23 +96,35 @@ def send(server: Server, file: Path, load: Load, seconds: float) -> dict:
     return answers
 
 
-@contextmanager
-def costs(server: Server) -> Iterator[Callable[[], tuple[int, int]]]:
-    """Processor time of the server and of its database during the block, in microseconds."""
-    before = cpu_us(server.pid), family_cpu_us(server.database_pid)
-    after = before
-
-    def spent() -> tuple[int, int]:
-        return after[0] - before[0], after[1] - before[1]
-
-    yield spent
-    after = cpu_us(server.pid), family_cpu_us(server.database_pid)
+def clocks(server: Server) -> dict[str, int]:
+    """Processor time of everybody who has a part in this, and of the whole machine, in microseconds."""
+    return {
+        "server": cpu_us(server.pid),
+        "database": family_cpu_us(server.database_pid),
+        "sender": ended_children_cpu_us(),
+        "wall": time.monotonic_ns() // 1000 * (os.cpu_count() or 1),
+        "machine": machine_cpu_us(),
+    }
 
 
-def figures_of(server: str, load: Load, answers: dict, spent: tuple[int, int]) -> Figures:
+def figures_of(server: str, load: Load, answers: dict, spent: dict[str, int]) -> Figures:
     latency, count = answers["ack_latency_ms"], answers["accepted"]
-    server_us, database_us = (us / count for us in spent)
-    return Figures(load.name, server, answers["per_second"], latency["p50"], latency["p99"], server_us, database_us)
+    elsewhere = spent["machine"] - spent["server"] - spent["database"] - spent["sender"]
+    return Figures(
+        load.name,
+        server,
+        answers["per_second"],
+        latency["p50"],
+        latency["p99"],
+        spent["server"] / count,
+        spent["database"] / count,
+        max(0.0, elsewhere / spent["wall"]),
+    )
+
+
+def warn_if_disturbed(figures: Figures) -> None:
+    if figures.elsewhere > QUIET:
+        say(f"  disturbed: something else took {figures.elsewhere:.0%} of the processors")
 
 
 def check_stored(server: Server, accepted: int) -> None:

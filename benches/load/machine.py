@@ -23,9 +23,8 @@ def description() -> str:
         f"PostgreSQL {version} ({durability}, {syncs_per_second():,.0f} fdatasync/s)",
         "load generator, server and database on the same cores",
         *tools.versions(),
-        f"load average {os.getloadavg()[0]:.1f} before the run",
     ]
-    return "; ".join(parts) + "."
+    return "; ".join(parts)
 
 
 def processor() -> str:

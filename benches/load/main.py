@@ -32,6 +32,8 @@ def run(chosen: argparse.Namespace) -> str:
     parts = [tables.of_intake(figures), tables.of_memory(memory)]
     if "pms" in keys:
         parts.append(tables.of_start_up(start_up.measure()))
+    busiest = max(figure.elsewhere for figure in figures)
+    description += f"; everything else took {busiest:.0%} of the processors at most."
     return "\n\n".join([description, *(tables.text(table, chosen.markdown) for table in parts)])
 
 

@@ -19,11 +19,21 @@ pub(crate) struct CreateTable {
     pub(crate) unique: &'static [(&'static str, &'static [&'static str])],
     /// Columns of indexes for the questions people ask.
     pub(crate) indexes: &'static [&'static [&'static str]],
+    /// Columns of indexes over the rows that meet a condition, for questions about few rows of many: what is not
+    /// in an index costs its insert nothing.
+    pub(crate) partial: &'static [(&'static [&'static str], &'static str)],
 }
 
 /// Stands in for what a table does not have.
-pub(crate) const EMPTY: CreateTable =
-    CreateTable { name: "", table: "", columns: Vec::new, foreign_keys: &[], unique: &[], indexes: &[] };
+pub(crate) const EMPTY: CreateTable = CreateTable {
+    name: "",
+    table: "",
+    columns: Vec::new,
+    foreign_keys: &[],
+    unique: &[],
+    indexes: &[],
+    partial: &[],
+};
 
 impl MigrationName for CreateTable {
     fn name(&self) -> &str {
@@ -77,7 +87,11 @@ impl CreateTable {
             let name = format!("idx_{}_{}", self.table, columns.join("_"));
             self.index(&name, columns)
         });
-        unique.chain(plain).collect()
+        let partial = self.partial.iter().map(|(columns, condition)| {
+            let name = format!("idx_{}_{}_some", self.table, columns.join("_"));
+            self.index(&name, columns).and_where(Expr::cust(*condition)).to_owned()
+        });
+        unique.chain(plain).chain(partial).collect()
     }
 
     fn index(&self, name: &str, columns: &[&'static str]) -> IndexCreateStatement {
@@ -102,6 +116,7 @@ mod tests {
         foreign_keys: &[("parent_id", "parents")],
         unique: &[("uq_children_name", &["name"])],
         indexes: &[&["nickname", "id"]],
+        partial: &[(&["parent_id"], "nickname IS NOT NULL")],
     };
 
     #[test]
@@ -137,6 +152,7 @@ mod tests {
             [
                 r#"CREATE UNIQUE INDEX "uq_children_name" ON "children" ("name")"#,
                 r#"CREATE INDEX "idx_children_nickname_id" ON "children" ("nickname", "id")"#,
+                r#"CREATE INDEX "idx_children_parent_id_some" ON "children" ("parent_id") WHERE nickname IS NOT NULL"#,
             ]
         );
     }

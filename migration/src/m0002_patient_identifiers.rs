@@ -1,7 +1,7 @@
 //! Identifiers of patients, each unique within its assigning authority.
 
 use crate::column::{big, flag, id, or, text, ts, varchar};
-use crate::create_table::CreateTable;
+use crate::create_table::{CreateTable, EMPTY};
 
 /// Creates `patient_identifiers`.
 pub(crate) const STEP: CreateTable = CreateTable {
@@ -21,4 +21,5 @@ pub(crate) const STEP: CreateTable = CreateTable {
     foreign_keys: &[("patient_id", "patients")],
     unique: &[("uq_patient_identifiers_value", &["authority", "id_type", "value"])],
     indexes: &[&["value"], &["patient_id"]],
+    ..EMPTY
 };

@@ -1,7 +1,7 @@
 //! Every HL7 message received or sent, raw bytes encrypted.
 
 use crate::column::{big, blob, id, int, json, opt, or, text, ts, varchar};
-use crate::create_table::CreateTable;
+use crate::create_table::{CreateTable, EMPTY};
 
 /// Creates `hl7_messages`.
 pub(crate) const STEP: CreateTable = CreateTable {
@@ -52,14 +52,15 @@ pub(crate) const STEP: CreateTable = CreateTable {
     foreign_keys: &[("lis_endpoint_id", "lis_endpoints"), ("patient_id", "patients")],
     unique: &[
         ("uq_hl7_messages_message_uid", &["message_uid"]),
-        ("uq_hl7_messages_resend", &["direction", "lis_endpoint_id", "message_control_id", "message_hash"]),
+        // The control id first: it alone tells nearly every message apart, and it is what people look for.
+        ("uq_hl7_messages_resend", &["message_control_id", "lis_endpoint_id", "direction", "message_hash"]),
     ],
-    indexes: &[
-        &["message_control_id"],
-        &["lis_endpoint_id", "id"],
-        &["patient_id", "id"],
-        &["lab_order_id"],
-        &["status", "id"],
-        &["received_at"],
+    indexes: &[&["lis_endpoint_id", "id"], &["received_at"]],
+    partial: &[
+        (&["patient_id", "id"], "patient_id IS NOT NULL"),
+        (&["lab_order_id"], "lab_order_id IS NOT NULL"),
+        // What waits or went wrong is looked for; what went well is the rest.
+        (&["status", "id"], "status <> 'stored'"),
     ],
+    ..EMPTY
 };

@@ -1,7 +1,7 @@
 //! Tests of an order, one row per OBR.
 
 use crate::column::{big, id, int, opt, ts, varchar};
-use crate::create_table::CreateTable;
+use crate::create_table::{CreateTable, EMPTY};
 
 /// Creates `lab_order_tests`.
 pub(crate) const STEP: CreateTable = CreateTable {
@@ -28,4 +28,5 @@ pub(crate) const STEP: CreateTable = CreateTable {
         ("uq_lab_order_tests_position", &["lab_order_id", "position"]),
     ],
     indexes: &[&["filler_order_number"]],
+    ..EMPTY
 };

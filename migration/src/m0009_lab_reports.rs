@@ -36,6 +36,7 @@ pub(crate) const STEP: CreateTable = CreateTable {
         ("lab_order_test_id", "lab_order_tests"),
         ("lis_endpoint_id", "lis_endpoints"),
     ],
-    indexes: &[&["hl7_message_id"], &["patient_id", "id"], &["lab_order_id"], &["filler_order_number"]],
+    indexes: &[&["hl7_message_id"], &["patient_id", "id"], &["filler_order_number"]],
+    partial: &[(&["lab_order_id"], "lab_order_id IS NOT NULL")],
     ..EMPTY
 };

@@ -1,7 +1,7 @@
 //! Critical alerts, one per critical result version or held observation.
 
 use crate::column::{big, id, int, json, opt, or, text, ts, varchar};
-use crate::create_table::CreateTable;
+use crate::create_table::{CreateTable, EMPTY};
 
 /// Creates `critical_alerts`.
 pub(crate) const STEP: CreateTable = CreateTable {
@@ -46,4 +46,5 @@ pub(crate) const STEP: CreateTable = CreateTable {
     ],
     unique: &[("uq_critical_alerts_source", &["source_ref"])],
     indexes: &[&["status", "escalate_at"], &["patient_id", "id"], &["lab_result_id"]],
+    ..EMPTY
 };

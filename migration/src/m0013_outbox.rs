@@ -1,7 +1,7 @@
 //! Messages to be delivered; written in the transaction that decided to send them.
 
 use crate::column::{big, id, int, opt, or, text, ts, varchar};
-use crate::create_table::CreateTable;
+use crate::create_table::{CreateTable, EMPTY};
 
 /// Creates `outbox`.
 pub(crate) const STEP: CreateTable = CreateTable {
@@ -30,4 +30,5 @@ pub(crate) const STEP: CreateTable = CreateTable {
     ],
     unique: &[("uq_outbox_hl7_message", &["hl7_message_id"])],
     indexes: &[&["lis_endpoint_id", "status", "id"], &["lab_order_id"]],
+    ..EMPTY
 };

@@ -1,7 +1,7 @@
 //! Messages held because their patient is unknown or ambiguous.
 
 use crate::column::{big, id, int, json, opt, or, text, ts, varchar};
-use crate::create_table::CreateTable;
+use crate::create_table::{CreateTable, EMPTY};
 
 /// Creates `review_items`.
 pub(crate) const STEP: CreateTable = CreateTable {
@@ -24,4 +24,5 @@ pub(crate) const STEP: CreateTable = CreateTable {
     foreign_keys: &[("hl7_message_id", "hl7_messages")],
     unique: &[("uq_review_items_hl7_message", &["hl7_message_id"])],
     indexes: &[&["status", "id"]],
+    ..EMPTY
 };

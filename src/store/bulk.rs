@@ -1,22 +1,22 @@
 //! Many rows in one statement.
 //!
 //! On PostgreSQL a VALUES list has another text for every number of rows: it is parsed, described and planned anew each
-//! time, which costs more than the insert. There the rows travel as one JSON value, so that a table has one statement
-//! whatever the number of rows, prepared once for each connection. SQLite prepares in microseconds and takes VALUES.
+//! time, which costs more than the insert. Where it matters the rows travel as one JSON value there, so that there is one
+//! statement whatever the number of rows, prepared once for each connection. SQLite prepares in microseconds and takes
+//! VALUES.
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, Iden,
-    Iterable, Statement, Value,
+    ActiveModelTrait, ActiveValue, ColumnTrait, DbBackend, DbErr, EntityTrait, Iden, Iterable, Value,
     sea_query::{Expr, SimpleExpr},
 };
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::db::Tx;
 
 /// SQLite binds at most 32,766 values in one statement; the widest table has under 60 columns.
 const ROWS_PER_STATEMENT: usize = 500;
 
-/// Inserts rows that all set the same columns.
+/// Inserts rows that all set the same columns, as a VALUES list.
 pub async fn insert<E: EntityTrait>(tx: &Tx, rows: Vec<E::ActiveModel>) -> Result<(), DbErr>
 where
     E::ActiveModel: Send,
@@ -24,28 +24,63 @@ where
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
         let part: Vec<E::ActiveModel> = rows.by_ref().take(ROWS_PER_STATEMENT).collect();
-        if tx.is_postgres() {
-            insert_json::<E>(tx, &part).await?;
-        } else {
-            E::insert_many(part).exec_without_returning(&**tx).await?;
-        }
+        E::insert_many(part).exec_without_returning(&**tx).await?;
     }
     Ok(())
 }
 
-async fn insert_json<E: EntityTrait>(tx: &Tx, rows: &[E::ActiveModel]) -> Result<(), DbErr> {
-    let Some(first) = rows.first() else { return Ok(()) };
-    let set = |column: &E::Column| !matches!(first.get(*column), ActiveValue::NotSet);
-    let columns: Vec<E::Column> = E::Column::iter().filter(set).collect();
-    let names: Vec<String> = columns.iter().map(Iden::to_string).collect();
+/// PostgreSQL's `INSERT … SELECT` of the rows in a JSON parameter, which set every column of their table.
+pub(super) fn insert_records_sql<E: EntityTrait>(parameter: &str) -> String {
     let table = E::default();
-    let (table, names_list) = (table.table_name(), names.join(", "));
-    let sql = format!(
-        "INSERT INTO {table} ({names_list}) SELECT {names_list} FROM json_populate_recordset(NULL::{table}, $1::json)"
-    );
-    let text = Json::Array(rows.iter().map(|row| object::<E>(row, &columns, &names)).collect()).to_string();
-    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [text.into()]);
-    tx.execute_raw(statement).await.map(|_| ())
+    let table = table.table_name();
+    let names = E::Column::iter().map(|column| column.to_string()).collect::<Vec<_>>().join(", ");
+    format!(
+        "INSERT INTO {table} ({names}) SELECT {names} FROM json_populate_recordset(NULL::{table}, {parameter}::json)"
+    )
+}
+
+/// Rows as one JSON text, written straight from their values: building a tree first would cost as much again.
+pub(super) fn records<E: EntityTrait>(rows: Vec<E::ActiveModel>) -> String {
+    let columns: Vec<(E::Column, String)> =
+        E::Column::iter().map(|column| (column, format!("\"{}\":", column.to_string()))).collect();
+    let mut text = Vec::with_capacity(rows.len() * 1024 + 2);
+    text.push(b'[');
+    for (number, mut row) in rows.into_iter().enumerate() {
+        text.extend_from_slice(if number == 0 { b"{" } else { b",{" });
+        let start = text.len();
+        for (column, name) in &columns {
+            if let ActiveValue::Set(value) | ActiveValue::Unchanged(value) = row.take(*column) {
+                member(&mut text, start, name, value);
+            }
+        }
+        text.push(b'}');
+    }
+    text.push(b']');
+    // Everything written is UTF-8: names are ours, and the values went through the serialiser.
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// Writes one member, unless its value is NULL: a name that is missing reads as NULL.
+fn member(text: &mut Vec<u8>, start: usize, name: &str, value: Value) {
+    let before = text.len();
+    if before > start {
+        text.push(b',');
+    }
+    text.extend_from_slice(name.as_bytes());
+    let written = match &value {
+        Value::String(Some(content)) => serde_json::to_writer(&mut *text, content).is_ok(),
+        Value::BigInt(Some(number)) => serde_json::to_writer(&mut *text, number).is_ok(),
+        Value::Int(Some(number)) => serde_json::to_writer(&mut *text, number).is_ok(),
+        Value::Bool(Some(flag)) => serde_json::to_writer(&mut *text, flag).is_ok(),
+        Value::Json(Some(json)) => serde_json::to_writer(&mut *text, json).is_ok(),
+        _ => match json(value) {
+            Json::Null => false,
+            json => serde_json::to_writer(&mut *text, &json).is_ok(),
+        },
+    };
+    if !written {
+        text.truncate(before);
+    }
 }
 
 /// `column` is one of these texts. The list travels as one JSON value, so the statement has one text however long it is.
@@ -59,16 +94,6 @@ pub fn is_one_of<C: ColumnTrait>(backend: DbBackend, column: C, texts: &[String]
         ),
         _ => Expr::cust_with_values(format!("\"{column}\" IN (SELECT value FROM json_each(?))"), [list]),
     }
-}
-
-fn object<E: EntityTrait>(row: &E::ActiveModel, columns: &[E::Column], names: &[String]) -> Json {
-    let mut object = Map::with_capacity(columns.len());
-    for (column, name) in columns.iter().zip(names) {
-        if let ActiveValue::Set(value) | ActiveValue::Unchanged(value) = row.get(*column) {
-            object.insert(name.clone(), json(value));
-        }
-    }
-    Json::Object(object)
 }
 
 /// A value as PostgreSQL reads it back from JSON: bytes in its hexadecimal form, times in RFC 3339.

@@ -87,6 +87,9 @@ impl Db {
             .parse::<PgConnectOptions>()
             .map_err(|_| OpenError::Connect("DATABASE_URL cannot be understood"))?
             .application_name("pms")
+            // Every query of ours has its index. Without this a young table's missing statistics make the planner read
+            // the whole table, and go on doing so while it grows; compiling such plans would only add to it.
+            .options([("enable_seqscan", "off"), ("jit", "off")])
             .disable_statement_logging();
         let pool = PgPoolOptions::new()
             .max_connections(config.database_max_connections)

@@ -1,6 +1,9 @@
 //! What the intake loads and saves: one statement a kind for a whole batch, never one a message.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::LazyLock,
+};
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
@@ -9,7 +12,7 @@ use sea_orm::{
 };
 
 use super::{
-    bulk::{insert, is_one_of},
+    bulk::{insert, insert_records_sql, is_one_of, records},
     db::Tx,
     entity::{critical_alert, hl7_message, lab_report, lab_result, patient, patient_identifier, review_item},
 };
@@ -101,18 +104,47 @@ pub async fn results_of(
     lab_result::Entity::find().filter(named).all(connection).await
 }
 
-/// Reserves ids of a table, so that rows can name each other before they are written. Ids that are then not used leave
-/// gaps, which mean nothing.
-pub async fn reserve_ids(tx: &Tx, table: &'static str, count: usize) -> Result<Vec<i64>, DbErr> {
-    if count == 0 {
-        return Ok(Vec::new());
+/// Ids fetched ahead of their rows, so that rows can name each other before they are written. Those that are never
+/// used leave gaps, which mean nothing.
+#[derive(Default)]
+pub struct IdPool(HashMap<&'static str, VecDeque<i64>>);
+
+/// How many ids are fetched at once on PostgreSQL.
+const IDS_AT_ONCE: usize = 1000;
+
+impl IdPool {
+    /// Takes ids of a table.
+    pub async fn take(&mut self, tx: &Tx, table: &'static str, count: usize) -> Result<VecDeque<i64>, DbErr> {
+        if !tx.is_postgres() {
+            return next_ids(tx, table, count).await;
+        }
+        let pool = self.0.entry(table).or_default();
+        if pool.len() < count {
+            pool.extend(fetch_ids(tx, table, count.max(IDS_AT_ONCE)).await?);
+        }
+        Ok(pool.drain(..count).collect())
     }
-    if tx.is_postgres() {
-        let sql = format!("SELECT nextval('{table}_id_seq') AS id FROM generate_series(1, {count})");
-        let rows = tx.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
-        return rows.iter().map(|row| row.try_get("", "id")).collect();
+
+    /// Gives back what was not used. SQLite counts anew in every transaction.
+    pub fn give_back(&mut self, tx: &Tx, table: &'static str, ids: VecDeque<i64>) {
+        if tx.is_postgres() {
+            self.0.entry(table).or_default().extend(ids);
+        }
     }
-    // One writer: nobody else can take the next numbers before this transaction ends.
+}
+
+async fn fetch_ids(tx: &Tx, table: &str, count: usize) -> Result<Vec<i64>, DbErr> {
+    let sql = format!(
+        "SELECT string_agg(nextval('{table}_id_seq')::text, ',') AS ids FROM generate_series(1, $1::int)"
+    );
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [(count as i32).into()]);
+    let row = tx.query_one_raw(statement).await?;
+    let ids: String = row.map(|row| row.try_get("", "ids")).transpose()?.unwrap_or_default();
+    Ok(ids.split(',').filter_map(|id| id.parse().ok()).collect())
+}
+
+/// One writer: nobody else can take the next numbers before this transaction ends.
+async fn next_ids(tx: &Tx, table: &str, count: usize) -> Result<VecDeque<i64>, DbErr> {
     let sql = format!("SELECT seq AS id FROM sqlite_sequence WHERE name = '{table}'");
     let row = tx.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await?;
     let last: i64 = row.map(|row| row.try_get("", "id")).transpose()?.unwrap_or_default();
@@ -140,22 +172,58 @@ pub struct Rows {
 
 /// Writes a batch, parents first.
 pub async fn save(tx: &Tx, rows: Rows) -> Result<(), DbErr> {
-    insert::<hl7_message::Entity>(tx, rows.messages).await?;
-    insert::<lab_report::Entity>(tx, rows.reports).await?;
-    if !rows.superseded.is_empty() {
-        lab_result::Entity::update_many()
-            .col_expr(lab_result::Column::IsCurrent, Expr::value(false))
-            .filter(lab_result::Column::Id.is_in(rows.superseded))
-            .exec(&**tx)
-            .await?;
+    let Rows { messages, reports, results, superseded, alerts, reviews, resent } = rows;
+    if tx.is_postgres() {
+        let parameters = [
+            records::<hl7_message::Entity>(messages),
+            records::<lab_report::Entity>(reports),
+            records::<lab_result::Entity>(results),
+            records::<critical_alert::Entity>(alerts),
+            serde_json::Value::from(superseded).to_string(),
+        ];
+        save_in_one(tx, parameters).await?;
+    } else {
+        insert::<hl7_message::Entity>(tx, messages).await?;
+        insert::<lab_report::Entity>(tx, reports).await?;
+        supersede(tx, superseded).await?;
+        insert::<lab_result::Entity>(tx, results).await?;
+        insert::<critical_alert::Entity>(tx, alerts).await?;
     }
-    insert::<lab_result::Entity>(tx, rows.results).await?;
-    insert::<critical_alert::Entity>(tx, rows.alerts).await?;
-    insert::<review_item::Entity>(tx, rows.reviews).await?;
-    for (message, times) in rows.resent {
+    insert::<review_item::Entity>(tx, reviews).await?;
+    for (message, times) in resent {
         count_resends(tx, message, times).await?;
     }
     Ok(())
+}
+
+/// The whole batch in one statement, so in one round trip. Foreign keys are checked at its end, when all of its rows
+/// are there.
+async fn save_in_one(tx: &Tx, parameters: [String; 5]) -> Result<(), DbErr> {
+    static SQL: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "WITH m AS ({}), r AS ({}), s AS (UPDATE lab_results SET is_current = false WHERE id = ANY(ARRAY(\
+             SELECT json_array_elements_text($5::json)::bigint))), v AS ({}) {}",
+            insert_records_sql::<hl7_message::Entity>("$1"),
+            insert_records_sql::<lab_report::Entity>("$2"),
+            insert_records_sql::<lab_result::Entity>("$3"),
+            insert_records_sql::<critical_alert::Entity>("$4"),
+        )
+    });
+    let values = parameters.map(sea_orm::Value::from);
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, SQL.as_str(), values);
+    tx.execute_raw(statement).await.map(|_| ())
+}
+
+async fn supersede(tx: &Tx, ids: Vec<i64>) -> Result<(), DbErr> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    lab_result::Entity::update_many()
+        .col_expr(lab_result::Column::IsCurrent, Expr::value(false))
+        .filter(lab_result::Column::Id.is_in(ids))
+        .exec(&**tx)
+        .await
+        .map(|_| ())
 }
 
 async fn count_resends(tx: &Tx, message: i64, times: i32) -> Result<(), DbErr> {

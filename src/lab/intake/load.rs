@@ -24,7 +24,7 @@ use crate::{
     store::{
         db::Tx,
         entity::lab_result,
-        intake::{Stored, patients_of, reserve_ids, results_of, stored_messages},
+        intake::{IdPool, Stored, patients_of, results_of, stored_messages},
         orders,
     },
 };
@@ -176,12 +176,19 @@ fn current(row: lab_result::Model) -> CurrentResult {
 }
 
 /// Reserves as many ids as the batch can need at most.
-pub(super) async fn ids(tx: &Tx, arrivals: &[&Arrival]) -> Result<Ids, DbErr> {
+pub(super) async fn ids(pool: &mut IdPool, tx: &Tx, arrivals: &[&Arrival]) -> Result<Ids, DbErr> {
     let reports = results(arrivals).flat_map(ReportedMessage::reports).count();
     let observations = results(arrivals).map(ReportedMessage::observation_count).sum();
     Ok(Ids {
-        reports: reserve_ids(tx, "lab_reports", reports).await?.into(),
-        results: reserve_ids(tx, "lab_results", observations).await?.into(),
-        alerts: reserve_ids(tx, "critical_alerts", observations).await?.into(),
+        reports: pool.take(tx, "lab_reports", reports).await?,
+        results: pool.take(tx, "lab_results", observations).await?,
+        alerts: pool.take(tx, "critical_alerts", observations).await?,
     })
+}
+
+/// Keeps the ids that the batch did not need: most results raise no alert.
+pub(super) fn give_back(pool: &mut IdPool, tx: &Tx, ids: Ids) {
+    pool.give_back(tx, "lab_reports", ids.reports);
+    pool.give_back(tx, "lab_results", ids.results);
+    pool.give_back(tx, "critical_alerts", ids.alerts);
 }
