@@ -43,8 +43,9 @@ const handlers = {
   critical_result(data, at) {
     const id = String(data.alert_id);
     if (session.open.has(id)) return;
-    const text = reading(data);
-    addLine(`Critical: ${text}, patient ${data.patient_id ?? "not identified"}`, false, at);
+    const patient = data.patient_id === null ? "Patient not identified" : `Patient #${data.patient_id}`;
+    const text = `${patient}: ${reading(data)}`;
+    addLine(`Critical. ${text}`, false, at);
     session.open.set(id, text);
     showBanner();
   },
