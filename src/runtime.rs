@@ -32,6 +32,9 @@ use crate::{
 
 /// How long a soft stop may take.
 pub const GRACE: Duration = Duration::from_secs(30);
+/// How long giving back the leases and closing the database may take after that. A database that hangs answers neither,
+/// and a process that waits for it would never end.
+const CLOSE_GRACE: Duration = Duration::from_secs(5);
 
 /// Why the service did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +76,7 @@ pub struct Service {
     doors: TaskTracker,
     sessions: TaskTracker,
     links: TaskTracker,
-    intake: JoinHandle<()>,
+    intake: Vec<JoinHandle<()>>,
     jobs: Vec<(&'static str, JoinHandle<()>)>,
     owner: String,
 }
@@ -124,7 +127,7 @@ pub async fn start(ctx: Ctx) -> Result<Service, RuntimeError> {
         doors: TaskTracker::new(),
         sessions: TaskTracker::new(),
         links: TaskTracker::new(),
-        intake: spawn(async {}),
+        intake: Vec::new(),
         jobs: Vec::new(),
         owner,
     };
@@ -160,8 +163,9 @@ async fn job(name: &'static str, work: impl Future<Output = Result<(), LabError>
 
 impl Service {
     fn start_intake(&mut self, mllp: TcpListener) -> IntakeWatch {
-        let (queue, inbox) = intake::queue(self.ctx.config.intake_queue);
-        self.intake = spawn(intake::run(self.ctx.clone(), inbox));
+        let (queue, inboxes) = intake::queue(&self.ctx);
+        let worker = |inbox| spawn(intake::run(self.ctx.clone(), inbox));
+        self.intake = inboxes.into_iter().map(worker).collect();
         let watch = queue.watch();
         let door = Door { ctx: self.ctx.clone(), intake: queue, directory: Directory::default() };
         self.doors.spawn(listener::run(mllp, door, self.sessions.clone(), self.stop.clone()));
@@ -210,8 +214,10 @@ impl Service {
                 tracker.close();
                 tracker.wait().await;
             }
-            // Every door and session has dropped its end of the queue: the worker drains it and ends.
-            let _ = self.intake.await;
+            // Every door and session has dropped its end of the queue: the workers drain it and end.
+            for worker in self.intake {
+                let _ = worker.await;
+            }
             for (_, job) in self.jobs {
                 let _ = job.await;
             }
@@ -219,14 +225,16 @@ impl Service {
             self.links.wait().await;
         });
         let ended = ended.await;
-        let _ = deliver::release_leases(&self.ctx, &self.owner).await;
-        self.ctx.db.close().await;
-        ended.map_err(|_| RuntimeError::HardStop)
+        let closed = tokio::time::timeout(CLOSE_GRACE, async {
+            let _ = deliver::release_leases(&self.ctx, &self.owner).await;
+            self.ctx.db.close().await;
+        });
+        ended.and(closed.await).map_err(|_| RuntimeError::HardStop)
     }
 
     /// Which task has died, if one has.
     fn dead_task(&self) -> Option<&'static str> {
-        if self.intake.is_finished() {
+        if self.intake.iter().any(JoinHandle::is_finished) {
             return Some("intake");
         }
         self.jobs.iter().find(|(_, job)| job.is_finished()).map(|(name, _)| *name)

@@ -13,7 +13,7 @@ import tools
 SYNCS = 200
 
 
-def description() -> str:
+def description(with_baselines: bool) -> str:
     with service.postgres() as url:
         sql = servers.sql_of(url)
         version = sql("SHOW server_version")[0].split()[0]
@@ -22,7 +22,7 @@ def description() -> str:
         f"{len(os.sched_getaffinity(0))} cores of {processor()}",
         f"PostgreSQL {version} ({durability}, {syncs_per_second():,.0f} fdatasync/s)",
         "load generator, server and database on the same cores",
-        *tools.versions(),
+        *(tools.versions() if with_baselines else []),
     ]
     return "; ".join(parts)
 

@@ -23,7 +23,7 @@ def arguments() -> argparse.Namespace:
 
 def run(chosen: argparse.Namespace) -> str:
     keys = chosen.only or [candidate.key for candidate in CANDIDATES]
-    description, figures, memory = machine.description(), [], []
+    description, figures, memory = machine.description(with_baselines=keys != ["pms"]), [], []
     for candidate in CANDIDATES:
         if candidate.key in keys:
             of_loads, of_memory = intake.measure(candidate, chosen.seconds)

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 HERE = Path(__file__).parents[1] / "baselines"
@@ -57,4 +58,5 @@ def named_after(list_of_packages: Path) -> Path:
 
 
 def run(*command: object) -> None:
-    subprocess.run([str(part) for part in command], check=True, stdin=subprocess.DEVNULL)
+    # Only tables go to standard output.
+    subprocess.run([str(part) for part in command], check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)

@@ -1,7 +1,7 @@
 //! Every HL7 message received or sent, raw bytes encrypted.
 
 use crate::column::{big, blob, id, int, json, opt, or, text, ts, varchar};
-use crate::create_table::{CreateTable, EMPTY};
+use crate::create_table::CreateTable;
 
 /// Creates `hl7_messages`.
 pub(crate) const STEP: CreateTable = CreateTable {
@@ -62,5 +62,4 @@ pub(crate) const STEP: CreateTable = CreateTable {
         // What waits or went wrong is looked for; what went well is the rest.
         (&["status", "id"], "status <> 'stored'"),
     ],
-    ..EMPTY
 };

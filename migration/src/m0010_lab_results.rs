@@ -1,7 +1,7 @@
 //! Results: every version of every observation.
 
 use crate::column::{big, blob, double, flag, id, int, json, opt, or, text, ts, varchar};
-use crate::create_table::{CreateTable, EMPTY};
+use crate::create_table::CreateTable;
 
 /// Creates `lab_results`.
 pub(crate) const STEP: CreateTable = CreateTable {
@@ -73,5 +73,4 @@ pub(crate) const STEP: CreateTable = CreateTable {
     unique: &[("uq_lab_results_version", &["result_key", "version"])],
     indexes: &[&["patient_id", "is_current", "id"], &["hl7_message_id"]],
     partial: &[(&["lab_order_id"], "lab_order_id IS NOT NULL"), (&["is_critical", "id"], "is_critical")],
-    ..EMPTY
 };

@@ -149,13 +149,15 @@ pub struct NewAlert {
     pub assessment: Assessment,
 }
 
-/// A corrected or retracted result.
+/// A corrected or retracted result, or a critical preliminary that the final does not bear out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Correction {
     /// The version that was shown before.
     pub old: ResultId,
     /// The version that is shown now.
     pub new: ResultId,
+    /// Its number: what was raised by earlier ones is what it concerns.
+    pub version: i32,
     /// Whose it is.
     pub patient: PatientId,
     /// The value that was shown.

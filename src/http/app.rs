@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt;
@@ -23,6 +24,10 @@ use crate::security::random_hex;
 
 /// Paths that clients generated from the FastAPI document know with a trailing slash.
 const WITH_SLASH: [&str; 2] = ["/api/lab-orders", "/api/lab-results"];
+
+/// How long requests may take to finish once the service ends. Longer than any of ours; a client that never sends the
+/// rest of its request, or never reads its answer, must not hold the service up.
+const FINISH_WITHIN: Duration = Duration::from_secs(10);
 
 /// What the handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -96,7 +101,7 @@ fn settings(app: &App) -> Settings {
     }
 }
 
-/// Answers requests until `stop`, then ends the streams and finishes what was begun.
+/// Answers requests until `stop`, then ends the streams and finishes what was begun, within [`FINISH_WITHIN`].
 pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) -> std::io::Result<()> {
     let router = router(app).map_err(std::io::Error::other)?;
     // Answers are small and complete: waiting to fill a packet only makes them late.
@@ -104,7 +109,17 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) -> 
         let _ = socket.set_nodelay(true);
     });
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
+    let given_up = async {
+        stop.cancelled().await;
+        tokio::time::sleep(FINISH_WITHIN).await;
+    };
+    tokio::select! {
+        served = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned()) => served,
+        () = given_up => {
+            tracing::warn!("a request that did not end in time is cut off");
+            Ok(())
+        }
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,9 @@ use crate::{
     security::{SecurityError, hex, random_hex, sha256},
 };
 
+/// Characters of a control id that the database holds.
+const CONTROL_ID_MAX: usize = 199;
+
 /// A message with everything that is known of it before the database is asked.
 pub struct Arrival {
     /// How its sender's messages are read.
@@ -140,15 +143,32 @@ impl Arrival {
             return Err(refused(Verdict::Reject, fault.at(msh)));
         }
         supported(&self.header)?;
+        whole(&message)?;
         let view = Oru::read(&message).map_err(error)?;
         self.warnings.extend(view.warnings.iter().cloned());
         let results = translate::results(&view, &self.profile, self.received_at, &mut self.warnings);
         Ok(Content::Results(Box::new(results)))
     }
 
-    /// Control id as read, empty when there is none.
+    /// A number that is the same for all messages that can touch the same rows: those of one patient, and the same bytes
+    /// sent twice. A message that names several patients goes by the first; what it shares with another lane is left to
+    /// the database's locks and indexes.
+    pub fn lane(&self) -> u8 {
+        let first = match &self.content {
+            Content::Results(results) => {
+                results.blocks.first().and_then(|block| block.claim.identifiers.first())
+            }
+            Content::Refused(..) | Content::StrayAck => None,
+        };
+        let key = first.map_or(self.hash.as_bytes(), |identifier| identifier.value.trim().as_bytes());
+        key.iter().fold(0, |sum: u8, byte| sum.wrapping_mul(31).wrapping_add(*byte))
+    }
+
+    /// Control id as read, empty when there is none; no longer than its column, so that a message refused for the length
+    /// of it is known again when it comes again.
     pub fn control_id(&self) -> &str {
-        self.header.control_id.as_deref().unwrap_or(&self.header.echo.control_id)
+        let id = self.header.control_id.as_deref().unwrap_or(&self.header.echo.control_id);
+        id.char_indices().nth(CONTROL_ID_MAX).map_or(id, |(end, _)| &id[..end])
     }
 
     /// The acknowledgments for a verdict, as the sender wants them. The first code is the one to remember.
@@ -200,6 +220,25 @@ fn refused(verdict: Verdict, fault: Fault) -> Content {
     Content::Refused(verdict, vec![fault])
 }
 
+/// A line that was meant as one of the segments we file by and cannot be read as one (`obx|…`, a byte order mark before
+/// `OBX|…`) is a result lost, or another patient's results filed under the patient before: never an AA.
+fn whole(message: &Message<'_>) -> Result<(), Content> {
+    const FILED_BY: [&str; 5] = ["PID", "ORC", "OBR", "OBX", "DSC"];
+    let separator = char::from(message.delimiters().field);
+    let meant = |line: &str| {
+        let name = line.split(separator).next().filter(|name| name.len() < line.len()).unwrap_or_default();
+        let letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+        FILED_BY.iter().any(|known| known.eq_ignore_ascii_case(&letters))
+    };
+    match message.strays().iter().find(|stray| meant(stray.text)) {
+        Some(_) => {
+            let fault = Fault::new(ErrorCode::SegmentSequence, "a line of results is not a readable segment");
+            Err(refused(Verdict::Error, fault))
+        }
+        None => Ok(()),
+    }
+}
+
 /// What we take: a control id to answer with, and a type and version that we read.
 fn supported(header: &Header) -> Result<(), Content> {
     let msh = |field| Location::segment(SegmentName::MSH, 1).field(field);
@@ -229,7 +268,7 @@ fn supported(header: &Header) -> Result<(), Content> {
 fn storable(header: &Header) -> Result<(), Content> {
     let length = |text: &Option<String>| text.as_deref().map_or(0, |text| text.chars().count());
     let too_long = [
-        (length(&header.control_id) > 199, 10),
+        (length(&header.control_id) > CONTROL_ID_MAX, 10),
         (
             length(&header.message_code) > 20
                 || length(&header.trigger) > 20

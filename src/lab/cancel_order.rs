@@ -151,8 +151,9 @@ pub(super) async fn requeue(
     letter: outbox_row::Model,
     order: lab_order::Model,
 ) -> Result<lab_order::Model, LabError> {
+    let held = endpoints::hold(&**tx, letter.lis_endpoint_id).await?;
     let endpoint = endpoints::find(&**tx, letter.lis_endpoint_id).await?;
-    if !endpoint.is_some_and(|row| endpoints::takes_orders(&row)) {
+    if !held || !endpoint.is_some_and(|row| endpoints::takes_orders(&row)) {
         return Err(LabError::Conflict("The lab of this order takes no messages any more".into()));
     }
     let message = hl7_message::ActiveModel {

@@ -2,9 +2,10 @@
 //! and the answer itself are committed; the same message again gets the same answer and changes nothing; one message
 //! that cannot be stored never holds up another.
 //!
-//! One worker takes what is queued, one message when it is quiet and up to a batch when it is busy; it never waits to
+//! A worker takes what is queued, one message when it is quiet and up to a batch when it is busy; it never waits to
 //! fill one. It loads what the batch needs in a handful of queries, decides in memory (`domain::intake`), saves in a
-//! handful of statements, commits, and only then answers.
+//! handful of statements, commits, and only then answers. On PostgreSQL there are two, so that one decides while the
+//! other's commit is under way; all messages of a patient go to the same one, in the order they came.
 
 mod load;
 mod rows;
@@ -34,6 +35,8 @@ use crate::{
 
 /// How long loaded rules are used before they are looked up again.
 const RULES_FRESH: std::time::Duration = std::time::Duration::from_secs(2);
+/// Workers on PostgreSQL.
+const WORKERS: usize = 2;
 /// How often a batch that lost a race is decided anew.
 const RACES: u32 = 5;
 
@@ -43,41 +46,44 @@ struct Submission {
     reply: oneshot::Sender<Reply>,
 }
 
-/// The way to the worker. When it is full, whoever submits waits: back-pressure, not memory.
+/// The way to the workers. When it is full, whoever submits waits: back-pressure, not memory.
 #[derive(Clone)]
-pub struct IntakeQueue(mpsc::Sender<Submission>);
+pub struct IntakeQueue(Vec<mpsc::Sender<Submission>>);
 
 /// The worker's end of the queue.
 pub struct IntakeInbox(mpsc::Receiver<Submission>);
 
-/// Makes the queue.
-pub fn queue(capacity: usize) -> (IntakeQueue, IntakeInbox) {
-    let (sender, receiver) = mpsc::channel(capacity);
-    (IntakeQueue(sender), IntakeInbox(receiver))
+/// Makes the queue, with an inbox for each worker. SQLite has one writer, so a second worker would only wait.
+pub fn queue(ctx: &Ctx) -> (IntakeQueue, Vec<IntakeInbox>) {
+    let workers = if ctx.db.is_postgres() { WORKERS } else { 1 };
+    let (senders, receivers): (Vec<_>, Vec<_>) =
+        (0..workers).map(|_| mpsc::channel(ctx.config.intake_queue.div_ceil(workers))).unzip();
+    (IntakeQueue(senders), receivers.into_iter().map(IntakeInbox).collect())
 }
 
 impl IntakeQueue {
     /// Hands a message over. The answer comes when it is settled. Errors: `Unavailable` when the worker is gone.
     pub async fn submit(&self, arrival: Arrival) -> Result<oneshot::Receiver<Reply>, LabError> {
         let (reply, answer) = oneshot::channel();
-        self.0.send(Submission { arrival, reply }).await.map_err(|_| LabError::Unavailable)?;
+        let worker = usize::from(arrival.lane()) % self.0.len();
+        self.0[worker].send(Submission { arrival, reply }).await.map_err(|_| LabError::Unavailable)?;
         Ok(answer)
     }
 
-    /// A look at the worker that does not keep the queue open.
+    /// A look at the workers that does not keep the queue open.
     pub fn watch(&self) -> IntakeWatch {
-        IntakeWatch(self.0.downgrade())
+        IntakeWatch(self.0.iter().map(mpsc::Sender::downgrade).collect())
     }
 }
 
-/// Tells whether the worker lives.
+/// Tells whether the workers live.
 #[derive(Clone)]
-pub struct IntakeWatch(mpsc::WeakSender<Submission>);
+pub struct IntakeWatch(Vec<mpsc::WeakSender<Submission>>);
 
 impl IntakeWatch {
     /// Whether messages can still be handed over.
     pub fn is_alive(&self) -> bool {
-        self.0.upgrade().is_some_and(|queue| !queue.is_closed())
+        self.0.iter().all(|queue| queue.upgrade().is_some_and(|queue| !queue.is_closed()))
     }
 }
 

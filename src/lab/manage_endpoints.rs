@@ -246,7 +246,7 @@ pub async fn resume_endpoint(ctx: &Ctx, caller: &Caller, id: i64) -> Result<Endp
 pub async fn delete_endpoint(ctx: &Ctx, caller: &Caller, id: i64) -> Result<(), LabError> {
     access::permit(ctx, caller, Action::WriteEndpoint, "lis_endpoint").await?;
     let tx = db::write(&ctx.db, "delete_endpoint").await?;
-    let row = endpoints::find(&*tx, id).await?.ok_or(LabError::NotFound("LIS endpoint"))?;
+    let row = endpoints::lock(&*tx, id).await?.ok_or(LabError::NotFound("LIS endpoint"))?;
     let waiting = waiting(&tx, id).await?;
     if waiting > 0 {
         let plural = if waiting == 1 { "message waits" } else { "messages wait" };

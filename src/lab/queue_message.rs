@@ -14,12 +14,14 @@ use crate::{
     security::{hex, random_hex, sha256},
     store::{
         db::Tx,
+        endpoints,
         entity::{hl7_message, lab_order, lis_endpoint, outbox as outbox_row},
         orders, outbox, patients,
     },
 };
 
-/// Builds the message of an order and queues it for a lab. Answers the message's id.
+/// Builds the message of an order and queues it for a lab. Answers the message's id. Errors: `Conflict` when the lab was
+/// deleted since it was chosen.
 pub(super) async fn queue_message(
     ctx: &Ctx,
     tx: &Tx,
@@ -27,6 +29,9 @@ pub(super) async fn queue_message(
     endpoint: &lis_endpoint::Model,
     action: OrderAction,
 ) -> Result<i64, LabError> {
+    if !endpoints::hold(&**tx, endpoint.id).await? {
+        return Err(LabError::Conflict("The lab of this order takes no messages any more".into()));
+    }
     // A chart that was merged since is known to the lab by the survivor's number.
     let patient = patients::survivor(&**tx, order.patient_id).await?.ok_or(LabError::NotFound("Patient"))?;
     let identifiers = patients::identifiers_of(&**tx, &[patient.id]).await?;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, FixedOffset, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, Utc};
 
 use super::endpoint_directory::Profile;
 use crate::{
@@ -56,8 +56,10 @@ pub fn results(
 }
 
 impl Zone<'_> {
+    /// An offset can move the first and the last year out of what the databases hold. Such a time stays a text.
     fn instant(&self, time: &Timestamp) -> Option<DateTime<Utc>> {
-        time.to_utc(|local| self.of_message.or_else(|| self.profile.offset(local)))
+        let instant = time.to_utc(|local| self.of_message.or_else(|| self.profile.offset(local)))?;
+        (1..=9999).contains(&instant.year()).then_some(instant)
     }
 
     fn clinical(&self, time: &Timestamp) -> ClinicalTime {

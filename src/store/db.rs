@@ -7,8 +7,8 @@ use std::{ops::Deref, path::Path, time::Duration};
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
 };
 use sqlx::{
     ConnectOptions,
@@ -16,7 +16,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::entity::alert_event;
+use super::{bulk::insert, entity::alert_event};
 use crate::{
     config::{Config, DatabaseUrl},
     context::Hints,
@@ -229,7 +229,6 @@ impl Tx {
                 format!("SELECT pg_advisory_xact_lock({EVENT_ORDER_LOCK}), pg_notify('{EVENT_CHANNEL}', '')");
             self.transaction.execute_unprepared(&lock).await?;
         }
-        alert_event::Entity::insert_many(events).exec_without_returning(&self.transaction).await?;
-        Ok(())
+        insert::<alert_event::Entity>(self, events).await
     }
 }

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, sea_query::Expr,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, LockType},
 };
 
 use super::entity::lis_endpoint::{Column, Entity, Model};
@@ -20,6 +21,20 @@ pub async fn all(connection: &impl ConnectionTrait) -> Result<Vec<Model>, DbErr>
 /// One endpoint that was not deleted.
 pub async fn find(connection: &impl ConnectionTrait, id: i64) -> Result<Option<Model>, DbErr> {
     Ok(Entity::find_by_id(id).one(connection).await?.filter(|row| row.id != 0 && row.deleted_at.is_none()))
+}
+
+/// Keeps an endpoint in use until the end of the transaction; false when it was deleted. Whoever queues a message holds
+/// it, whoever deletes it takes [`lock`]: a message must not be queued behind the count that found none. A lease moves
+/// on meanwhile.
+pub async fn hold(connection: &impl ConnectionTrait, id: i64) -> Result<bool, DbErr> {
+    let held = Entity::find_by_id(id).filter(Column::DeletedAt.is_null()).lock(LockType::KeyShare);
+    Ok(held.one(connection).await?.is_some())
+}
+
+/// One endpoint that was not deleted, held against every other transaction until the end of this one.
+pub async fn lock(connection: &impl ConnectionTrait, id: i64) -> Result<Option<Model>, DbErr> {
+    let row = Entity::find_by_id(id).filter(Column::DeletedAt.is_null()).lock_exclusive();
+    Ok(row.one(connection).await?.filter(|row| row.id != 0))
 }
 
 /// Whether orders can be sent there.

@@ -1,13 +1,13 @@
 //! What the intake loads and saves: one statement a kind for a whole batch, never one a message.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::LazyLock,
 };
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
-    Statement,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Statement,
     sea_query::{Expr, ExprTrait},
 };
 
@@ -60,7 +60,7 @@ pub async fn patients_of(
         .filter(is_one_of(connection.get_database_backend(), patient_identifier::Column::Value, &values))
         .all(connection)
         .await?;
-    let owners: Vec<i64> = identifiers.iter().map(|row| row.patient_id).collect();
+    let owners: HashSet<i64> = identifiers.iter().map(|row| row.patient_id).collect();
     let patients = with_survivors(connection, owners).await?;
     let resolve = |mut id: i64| {
         for _ in 0..32 {
@@ -80,14 +80,18 @@ pub async fn patients_of(
 
 async fn with_survivors(
     connection: &impl ConnectionTrait,
-    mut wanted: Vec<i64>,
+    mut wanted: HashSet<i64>,
 ) -> Result<HashMap<i64, patient::Model>, DbErr> {
-    let mut found = HashMap::new();
+    let mut found: HashMap<i64, patient::Model> = HashMap::new();
     while !wanted.is_empty() {
-        let rows = patient::Entity::find().filter(patient::Column::Id.is_in(wanted)).all(connection).await?;
-        wanted =
-            rows.iter().filter_map(|row| row.merged_into_id).filter(|id| !found.contains_key(id)).collect();
-        found.extend(rows.into_iter().map(|row| (row.id, row)));
+        let ids: Vec<i64> = wanted.drain().collect();
+        for part in ids.chunks(IDS_AT_ONCE) {
+            let part = patient::Column::Id.is_in(part.iter().copied());
+            let rows = patient::Entity::find().filter(part).all(connection).await?;
+            wanted.extend(rows.iter().filter_map(|row| row.merged_into_id));
+            found.extend(rows.into_iter().map(|row| (row.id, row)));
+        }
+        wanted.retain(|id| !found.contains_key(id));
     }
     Ok(found)
 }
@@ -109,7 +113,7 @@ pub async fn results_of(
 #[derive(Default)]
 pub struct IdPool(HashMap<&'static str, VecDeque<i64>>);
 
-/// How many ids are fetched at once on PostgreSQL.
+/// How many ids are fetched or named at once.
 const IDS_AT_ONCE: usize = 1000;
 
 impl IdPool {
@@ -215,15 +219,15 @@ async fn save_in_one(tx: &Tx, parameters: [String; 5]) -> Result<(), DbErr> {
 }
 
 async fn supersede(tx: &Tx, ids: Vec<i64>) -> Result<(), DbErr> {
-    if ids.is_empty() {
-        return Ok(());
+    // In parts: SQLite binds 32,766 values at most, and one message may correct more results.
+    for part in ids.chunks(IDS_AT_ONCE) {
+        lab_result::Entity::update_many()
+            .col_expr(lab_result::Column::IsCurrent, Expr::value(false))
+            .filter(lab_result::Column::Id.is_in(part.iter().copied()))
+            .exec(&**tx)
+            .await?;
     }
-    lab_result::Entity::update_many()
-        .col_expr(lab_result::Column::IsCurrent, Expr::value(false))
-        .filter(lab_result::Column::Id.is_in(ids))
-        .exec(&**tx)
-        .await
-        .map(|_| ())
+    Ok(())
 }
 
 async fn count_resends(tx: &Tx, message: i64, times: i32) -> Result<(), DbErr> {
@@ -252,13 +256,24 @@ pub async fn confirm(
         .map(|_| ())
 }
 
-/// Alerts raised by these result versions.
-pub async fn alerts_of(
+/// Alerts raised by the versions of a patient's result before this one. A final that repeats a critical preliminary raises none of its
+/// own, so the alert of what is corrected now may hang on a version long before.
+pub async fn alerts_before(
     connection: &impl ConnectionTrait,
-    results: Vec<i64>,
+    result_key: &str,
+    patient: i64,
+    version: i32,
 ) -> Result<Vec<critical_alert::Model>, DbErr> {
+    let versions = lab_result::Entity::find()
+        .select_only()
+        .column(lab_result::Column::Id)
+        .filter(lab_result::Column::ResultKey.eq(result_key))
+        .filter(lab_result::Column::PatientId.eq(patient))
+        .filter(lab_result::Column::Version.lt(version))
+        .into_query();
     critical_alert::Entity::find()
-        .filter(critical_alert::Column::LabResultId.is_in(results))
+        .filter(critical_alert::Column::LabResultId.in_subquery(versions))
+        .order_by_asc(critical_alert::Column::Id)
         .all(connection)
         .await
 }

@@ -58,7 +58,7 @@ pub(crate) struct TestApp {
 #[derive(Clone)]
 pub(crate) struct Actor {
     client: Client,
-    base: String,
+    pub(crate) base: String,
     token: String,
 }
 

@@ -6,6 +6,7 @@ mod app;
 mod architecture;
 mod batch_property;
 mod intake_flow;
+mod intake_safety;
 mod lab;
 mod openapi;
 mod order_flow;

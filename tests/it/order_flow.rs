@@ -10,6 +10,7 @@ use pms::{
 use reqwest::{Method, StatusCode};
 use sea_orm::EntityTrait;
 use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
     app::{Actor, Answer, Engine, TestApp, flows, until},
@@ -28,6 +29,8 @@ flows!(
     a_wrong_order_is_refused_field_by_field,
     names_cannot_forge_segments,
     an_order_survives_a_restart,
+    half_a_request_does_not_hold_up_the_end,
+    an_endpoint_is_not_deleted_under_an_order,
 );
 
 async fn endpoint(app: &TestApp, port: u16) -> i64 {
@@ -331,5 +334,40 @@ async fn an_order_survives_a_restart(engine: Engine) {
     .await;
     let stored = hl7_message::Entity::find().all(app.ctx().db.reader()).await.unwrap();
     assert_eq!(stored[0].message_control_id, lis.received()[0].split('|').nth(9).unwrap());
+    app.finish().await;
+}
+
+/// A client that never sends the rest of its request must not turn a stop into a failure.
+async fn half_a_request_does_not_hold_up_the_end(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let address = app.stranger().base.trim_start_matches("http://").to_owned();
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(b"GET /healthz HTTP/1.1\r\nHost: pms\r\n").await.unwrap();
+    // Answered after it was accepted, on a later connection.
+    assert_eq!(app.stranger().get("/healthz").await.status, StatusCode::OK);
+    app.finish().await;
+}
+
+/// No message may be queued for an endpoint whose deletion counted none.
+async fn an_endpoint_is_not_deleted_under_an_order(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (engineer, clinician) = (app.sign_in(Role::InterfaceEngineer).await, app.clinician().await);
+    let patient = app.jane().await;
+    for round in 0..20 {
+        let body = json!({"name": format!("lab {round}"), "host": "127.0.0.1", "port": 1, "direction": "outbound",
+            "paused": true});
+        let id = engineer.post("/api/lis-endpoints", body).await.body["id"].as_i64().unwrap();
+        let deletion = engineer.request(Method::DELETE, &format!("/api/lis-endpoints/{id}"));
+        let orders = async {
+            let order = json!({"patient_id": patient, "test_codes": ["CBC"], "ordering_provider": "Dr. Smith",
+                "lis_endpoint_id": id});
+            clinician.post("/api/lab-orders", order).await.status
+        };
+        let (deleted, ordered) = tokio::join!(engineer.send(deletion), orders);
+        let deleted = deleted.status == StatusCode::NO_CONTENT;
+        assert_ne!(deleted, ordered == StatusCode::CREATED, "round {round}: {ordered}");
+    }
+    let mut app = app;
+    app.leaves_work();
     app.finish().await;
 }

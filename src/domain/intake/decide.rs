@@ -131,10 +131,13 @@ impl Desk<'_> {
                 let stamp = before.facts.stamp.newest(self.stamp(result.at));
                 self.decision.confirmed.push((before.id, stamp));
             }
-            if result.is_current && ruling.concerns_readers() {
+            // Somebody was called about a critical preliminary: that the final says otherwise concerns them as much.
+            let alerted = before.is_critical && ruling.value_changed;
+            if result.is_current && (ruling.concerns_readers() || alerted) {
                 self.decision.corrections.push(Correction {
                     old: before.id,
                     new: result.id,
+                    version: result.version,
                     patient: result.patient,
                     old_value: before.shown.value.clone(),
                     at: result.at,

@@ -159,6 +159,15 @@ fn a_number_counts_only_in_its_authority() {
     }
 }
 
+/// A quadratic look through a PID-3 of this length would take minutes, and every other sender would wait for it.
+#[test]
+fn a_flood_of_identifiers_is_read_once_each() {
+    let numbers = || (0..50_000).map(|number| id(&format!("N{number}"), OURS, "MR"));
+    let claim = PatientClaim { identifiers: numbers().chain(numbers()).collect(), ..jane() };
+    let keys = claim.keys(OURS);
+    assert_eq!((keys.len(), keys[0].value.as_str(), keys[49_999].value.as_str()), (50_000, "N0", "N49999"));
+}
+
 #[test]
 fn the_same_patient_found_twice_is_one_patient() {
     assert_eq!(outcome(&jane(), &[known_jane(), known_jane()]), Ok(vec![]));

@@ -32,6 +32,8 @@ use crate::{
 /// Facts for one batch.
 pub(super) struct Loaded {
     messages: HashMap<(i64, String), Vec<Stored>>,
+    /// Peer and control id of what was decided in this batch.
+    decided: HashSet<(i64, String)>,
     /// What the decision looks at and keeps up to date.
     pub(super) known: Known,
 }
@@ -44,9 +46,13 @@ impl Loaded {
         Some(Outcome::Resent { message: stored.id, answer })
     }
 
-    /// Whether this control id was used before, with other content.
-    pub(super) fn uses_known_id(&self, arrival: &Arrival) -> bool {
-        !arrival.control_id().is_empty() && !self.same_id(arrival).is_empty()
+    /// Whether the control id of a new message was used before, with other content; remembers it for the rest of the
+    /// batch.
+    pub(super) fn uses_known_id(&mut self, arrival: &Arrival) -> bool {
+        let id = (arrival.profile.id.get(), arrival.control_id().to_owned());
+        let stored = !self.same_id(arrival).is_empty();
+        let decided = !self.decided.insert(id);
+        !arrival.control_id().is_empty() && (stored || decided)
     }
 
     fn same_id(&self, arrival: &Arrival) -> &[Stored] {
@@ -74,7 +80,7 @@ pub(super) async fn batch(ctx: &Ctx, tx: &Tx, arrivals: &[&Arrival]) -> Result<L
     load_patients(ctx, tx, arrivals, &mut known).await?;
     load_orders(tx, arrivals, &mut known).await?;
     load_results(tx, arrivals, &mut known).await?;
-    Ok(Loaded { messages, known })
+    Ok(Loaded { messages, decided: HashSet::new(), known })
 }
 
 async fn load_patients(ctx: &Ctx, tx: &Tx, arrivals: &[&Arrival], known: &mut Known) -> Result<(), DbErr> {

@@ -31,8 +31,11 @@ pub(super) fn message(
     let hd = |hd: &crate::hl7::datatypes::Hd| hd.key().map(str::to_owned);
     let in_review = decision.review.as_ref().map_or(0, |review| review.observations);
     let stored = decision.results.len();
+    // A message that also holds somebody else's results is no part of this patient's chart.
     let owner = match decision.patients.as_slice() {
-        [only] => Some(only.get()),
+        [first, others @ ..] if decision.review.is_none() && others.iter().all(|other| other == first) => {
+            Some(first.get())
+        }
         _ => None,
     };
     hl7_message::ActiveModel {
@@ -44,7 +47,7 @@ pub(super) fn message(
         trigger_event: Set(header.trigger.as_deref().map(|text| cut(text, 20))),
         message_structure: Set(header.structure.as_deref().map(|text| cut(text, 30))),
         hl7_version: Set(header.version.as_deref().map(|text| cut(text, 20))),
-        message_control_id: Set(cut(arrival.control_id(), 199)),
+        message_control_id: Set(arrival.control_id().to_owned()),
         processing_id: Set(header.processing_id.as_deref().map(|text| cut(text, 10))),
         sending_application: Set(hd(&header.sending_application)),
         sending_facility: Set(hd(&header.sending_facility)),

@@ -20,7 +20,7 @@ use crate::{
     store::{
         db::{self, Tx},
         entity::{alert_event, critical_alert, lab_order, lab_order_test},
-        intake::{Rows, alerts_of, confirm, save},
+        intake::{Rows, alerts_before, confirm, save},
         orders,
     },
 };
@@ -185,7 +185,8 @@ async fn tell_of_corrections(
         for correction in &decision.corrections {
             let (_, sent) = rows::observation(content, correction.at);
             let note = annotation(ctx, correction, sent.value.as_deref());
-            for alert in alerts_of(&**tx, vec![correction.old.get()]).await? {
+            for alert in alerts_before(&**tx, &sent.key, correction.patient.get(), correction.version).await?
+            {
                 annotate(tx, alert, note.clone()).await?;
             }
             tx.emit(alert_event::ActiveModel {
