@@ -37,6 +37,9 @@ use crate::{
 const RULES_FRESH: std::time::Duration = std::time::Duration::from_secs(2);
 /// Workers on PostgreSQL.
 const WORKERS: usize = 2;
+/// Bytes of messages in one transaction at most, unless one alone has more. A document travels to PostgreSQL several times
+/// its length, and a statement of more than a gigabyte is refused, whoever is in it.
+const BATCH_BYTES: usize = 32 << 20;
 /// How often a batch that lost a race is decided anew.
 const RACES: u32 = 5;
 
@@ -129,7 +132,8 @@ impl Worker {
     /// Settles a batch: as a whole, and where the data of some message cannot be stored, by halves until that message
     /// stands alone.
     async fn settle(&mut self, batch: Vec<Submission>) {
-        let mut work = vec![batch];
+        let mut work = parts(batch, |entry| entry.arrival.sealed.len());
+        work.reverse();
         while let Some(mut batch) = work.pop() {
             let arrivals: Vec<&Arrival> = batch.iter().map(|entry| &entry.arrival).collect();
             match self.attempt(&arrivals).await {
@@ -209,6 +213,23 @@ impl Worker {
             Err(_) => self.not_now(arrival),
         }
     }
+}
+
+/// Cuts a batch where it grows too long for one transaction. The order stays.
+fn parts<T>(batch: Vec<T>, size: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let mut parts: Vec<Vec<T>> = Vec::new();
+    let mut length = 0;
+    for entry in batch {
+        length += size(&entry);
+        match parts.last_mut() {
+            Some(part) if length <= BATCH_BYTES => part.push(entry),
+            _ => {
+                length = size(&entry);
+                parts.push(vec![entry]);
+            }
+        }
+    }
+    parts
 }
 
 fn answer(batch: Vec<Submission>, replies: Vec<Reply>) {
@@ -303,5 +324,20 @@ fn log(settled: &[Settled<'_>]) {
                 tracing::info!(message, endpoint, control_id, "ACK again: sent twice at once");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BATCH_BYTES, parts};
+
+    #[test]
+    fn a_long_batch_is_cut_and_keeps_its_order() {
+        let half = BATCH_BYTES / 2;
+        let cut = |sizes: &[usize]| parts(sizes.to_vec(), |size| *size);
+        assert_eq!(cut(&[1, 2, 3]), [[1, 2, 3]]);
+        assert_eq!(cut(&[half, half, 7, half]), [vec![half, half], vec![7, half]]);
+        assert_eq!(cut(&[1, 3 * half, 2]), [[1], [3 * half], [2]]);
+        assert!(cut(&[]).is_empty());
     }
 }

@@ -11,7 +11,7 @@ use sea_orm::{
     Statement, TransactionOptions, TransactionTrait,
 };
 use sqlx::{
-    ConnectOptions,
+    ConnectOptions, Connection, SqliteConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -75,7 +75,10 @@ impl Db {
             .busy_timeout(Duration::from_secs(10))
             .disable_statement_logging();
         let connect_fault = |_| OpenError::Connect("SQLite refuses the file");
-        let writer = SqlitePoolOptions::new().max_connections(1).min_connections(1);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .min_connections(1)
+            .after_release(|connection, _| Box::pin(is_outside_transactions(connection)));
         let writer = writer.connect_with(options.clone()).await.map_err(connect_fault)?;
         let reader = SqlitePoolOptions::new().max_connections(4);
         let reader = reader.connect_with(options).await.map_err(connect_fault)?;
@@ -128,7 +131,7 @@ impl Db {
         let mut turn = pool.acquire().await.map_err(lost)?.detach();
         sqlx::raw_sql("SELECT pg_advisory_lock(5786501)").execute(&mut turn).await.map_err(lost)?;
         let migrated = Migrator::up(&self.writer, None).await.map_err(OpenError::Schema);
-        sqlx::Connection::close(turn).await.map_err(lost)?;
+        turn.close().await.map_err(lost)?;
         migrated
     }
 
@@ -160,6 +163,18 @@ impl Db {
         let _ = self.reader.close_by_ref().await;
         let _ = self.writer.close_by_ref().await;
     }
+}
+
+/// Whether a connection may be used again. SQLite ends a transaction by itself when the disk is full or fails; the driver's
+/// own ROLLBACK then fails, and it goes on counting a transaction that is none. From there on each BEGIN would be a mere
+/// SAVEPOINT, and what is "committed" could be part of a transaction that nobody ever commits: an AA for nothing. Such a
+/// connection is closed, and the pool opens another.
+async fn is_outside_transactions(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // The roll-back of a dropped transaction is still on its way; an answer to this comes after it.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// A transaction. Dropped without [`Tx::commit`] it leaves no trace.

@@ -302,10 +302,10 @@ pub fn judge(error: &DbErr) -> Failure {
         _ => None,
     };
     let Some(code) = code else { return Failure::Unavailable };
-    // PostgreSQL: class 22 is data, 23 integrity, 40 a rolled-back race. SQLite: primary code in the low byte, 18 too big,
-    // 19 constraint, 20 mismatch, 5 and 6 busy.
+    // PostgreSQL: class 22 is data, 23 integrity, 54 a limit (an index entry too long), 40 a rolled-back race. SQLite:
+    // primary code in the low byte, 18 too big, 19 constraint, 20 mismatch, 5 and 6 busy.
     match code.as_str() {
-        code if code.len() == 5 && (code.starts_with("22") || code.starts_with("23")) => Failure::Poisoned,
+        code if code.len() == 5 && ["22", "23", "54"].contains(&&code[..2]) => Failure::Poisoned,
         code if code.len() == 5 && code.starts_with("40") => Failure::Raced,
         code if code.len() < 5 => match code.parse::<u32>().unwrap_or_default() & 0xff {
             18..=20 => Failure::Poisoned,

@@ -3,13 +3,14 @@
 
 use pms::{
     hl7::frame::wrap,
+    security::random_hex,
     store::{
         db,
         entity::{alert_event, critical_alert, hl7_message, lab_result},
         intake::{Rows, save},
     },
 };
-use sea_orm::{ActiveValue::Set, EntityTrait};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait};
 use serde_json::{Value, json};
 
 use crate::{
@@ -26,6 +27,8 @@ flows!(
     a_control_id_reused_at_once_is_flagged,
     a_message_with_a_stranger_is_in_nobodys_chart,
     thousands_of_rows_fit_one_transaction,
+    a_number_too_long_for_its_index_harms_no_other,
+    a_transaction_the_engine_ended_leaves_no_trace_in_the_next,
 );
 
 fn potassium(id: &str, sent: &str, status: &str, value: &str) -> String {
@@ -149,23 +152,59 @@ async fn a_message_with_a_stranger_is_in_nobodys_chart(engine: Engine) {
     app.finish().await;
 }
 
+fn event(app: &TestApp) -> alert_event::ActiveModel {
+    alert_event::ActiveModel {
+        kind: Set("order_status".into()),
+        alert_id: Set(None),
+        patient_id: Set(None),
+        lab_order_id: Set(None),
+        payload: Set(json!({})),
+        created_at: Set(app.ctx().clock.now()),
+        ..Default::default()
+    }
+}
+
 /// Databases bind some ten thousand values in one statement; a long message must not meet that.
 async fn thousands_of_rows_fit_one_transaction(engine: Engine) {
     let app = TestApp::start(engine).await;
     let mut tx = db::write(&app.ctx().db, "test").await.unwrap();
     save(&tx, Rows { superseded: (1..=70_000).collect(), ..Rows::default() }).await.unwrap();
     for _ in 0..12_000 {
-        tx.emit(alert_event::ActiveModel {
-            kind: Set("order_status".into()),
-            alert_id: Set(None),
-            patient_id: Set(None),
-            lab_order_id: Set(None),
-            payload: Set(json!({})),
-            created_at: Set(app.ctx().clock.now()),
-            ..Default::default()
-        });
+        tx.emit(event(&app));
     }
     tx.commit().await.unwrap();
     assert_eq!(app.count::<alert_event::Entity>().await, 12_000);
+    app.finish().await;
+}
+
+/// PostgreSQL refuses an index entry of some thousand characters by an error of its own class.
+async fn a_number_too_long_for_its_index_harms_no_other(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    app.jane().await;
+    let mut lab = app.lab().await;
+    let endless = random_hex::<10_000>().unwrap();
+    let report = obr("", &endless, "BMP", "20260302080000", "F");
+    let odd = oru("ODD", "20260302080000", &[&report, &obx(1, "K", "4.0", "mmol/L", "", "F")]);
+    let good = potassium("GOOD", "20260302080000", "F", "4.0");
+    lab.write(&[odd, good].map(|message| wrap(message.as_bytes())).concat()).await;
+    let answers = [lab.answer().await, lab.answer().await];
+    let expected = if engine == Engine::Postgres { "AE" } else { "AA" };
+    assert_eq!(answers.map(|answer| code(&answer)), [expected, "AA"]);
+    app.finish().await;
+}
+
+/// SQLite rolls back by itself when the disk is full. Unless the connection is given up then, later transactions become
+/// parts of one that never ends: committed, acknowledged, and gone with the process.
+async fn a_transaction_the_engine_ended_leaves_no_trace_in_the_next(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let write = || db::write(&app.ctx().db, "test");
+    let ended = write().await.unwrap();
+    ended.execute_unprepared("ROLLBACK").await.unwrap();
+    drop(ended);
+    drop(write().await.unwrap());
+    let mut tx = write().await.unwrap();
+    tx.emit(event(&app));
+    tx.commit().await.unwrap();
+    assert_eq!(app.count::<alert_event::Entity>().await, 1, "a committed row is there for everybody");
     app.finish().await;
 }
