@@ -143,6 +143,10 @@ impl Arrival {
             return Err(refused(Verdict::Reject, fault.at(msh)));
         }
         supported(&self.header)?;
+        if matches!(self.header.processing_id.as_deref(), Some("T" | "D")) {
+            let msh = Location::segment(SegmentName::MSH, 1).field(11);
+            self.warnings.push(Warning::at("not_production", msh));
+        }
         whole(&message)?;
         let view = Oru::read(&message).map_err(error)?;
         self.warnings.extend(view.warnings.iter().cloned());
@@ -154,13 +158,18 @@ impl Arrival {
     /// sent twice. A message that names several patients goes by the first; what it shares with another lane is left to
     /// the database's locks and indexes.
     pub fn lane(&self) -> u8 {
-        let first = match &self.content {
+        let sent = match &self.content {
             Content::Results(results) => {
-                results.blocks.first().and_then(|block| block.claim.identifiers.first())
+                results.blocks.first().map(|block| block.claim.identifiers.as_slice())
             }
             Content::Refused(..) | Content::StrayAck => None,
         };
-        let key = first.map_or(self.hash.as_bytes(), |identifier| identifier.value.trim().as_bytes());
+        // The medical record number, wherever it stands: a sender may put its numbers in another order next time.
+        let identifiers = sent.unwrap_or_default();
+        let record_number = identifiers.iter().find(|identifier| identifier.kind.as_deref() == Some("MR"));
+        let key = record_number
+            .or(identifiers.first())
+            .map_or(self.hash.as_bytes(), |identifier| identifier.value.trim().as_bytes());
         key.iter().fold(0, |sum: u8, byte| sum.wrapping_mul(31).wrapping_add(*byte))
     }
 

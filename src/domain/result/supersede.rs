@@ -37,10 +37,17 @@ enum Age {
 }
 
 impl Stamp {
-    /// The later of two, for a current version that has just been confirmed.
+    /// The later of two, for a current version that has just been confirmed. What the newer one leaves out stays: an
+    /// OBR-22 that was forgotten would let an older one pass for newer.
     #[must_use]
     pub fn newest(self, other: Self) -> Self {
-        if other.age_against(self) == Age::Newer { other } else { self }
+        if other.age_against(self) != Age::Newer {
+            return self;
+        }
+        Self {
+            status_changed_at: other.status_changed_at.or(self.status_changed_at),
+            sent_at: other.sent_at.or(self.sent_at),
+        }
     }
 
     fn age_against(self, current: Self) -> Age {

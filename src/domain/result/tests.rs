@@ -169,6 +169,12 @@ fn obr_22_decides_before_msh_7() {
 }
 
 #[test]
+fn a_confirmation_without_obr_22_forgets_none() {
+    let confirmed = at(10).newest(Stamp { status_changed_at: None, ..at(20) });
+    assert_eq!(confirmed, Stamp { status_changed_at: at(10).status_changed_at, sent_at: at(20).sent_at });
+}
+
+#[test]
 fn statuses_read_leniently_and_label_themselves() {
     assert_eq!(ResultStatus::from_hl7(" f "), ResultStatus::Final);
     for odd in ["", "Z", "FINAL", "\"\""] {
