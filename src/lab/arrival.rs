@@ -19,7 +19,7 @@ use crate::{
         charset,
         datetime::format_dtm,
         frame::Frame,
-        header::{Header, HeaderPeek, peek_header},
+        header::{Header, peek_header},
         message::Message,
         oru::Oru,
     },
@@ -294,9 +294,4 @@ fn storable(header: &Header) -> Result<(), Content> {
         }
         None => Ok(()),
     }
-}
-
-/// The peek that an unreadable header leaves.
-pub fn empty_peek() -> HeaderPeek {
-    HeaderPeek::default()
 }

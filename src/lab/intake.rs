@@ -29,7 +29,7 @@ use crate::{
     hl7::{ErrorCode, Fault},
     store::{
         db::{self, Receipt, Tx},
-        intake::{Failure, IdPool, judge},
+        intake::{Failure, judge},
     },
 };
 
@@ -92,7 +92,7 @@ impl IntakeWatch {
 
 /// The worker. Ends when every sender of the queue is gone and nothing waits.
 pub async fn run(ctx: Ctx, mut inbox: IntakeInbox) {
-    let mut worker = Worker { ctx, rules: None, ids: IdPool::default() };
+    let mut worker = Worker { ctx, rules: None };
     let mut batch = Vec::new();
     let limit = worker.ctx.config.intake_batch_max;
     while inbox.0.recv_many(&mut batch, limit).await > 0 {
@@ -103,7 +103,6 @@ pub async fn run(ctx: Ctx, mut inbox: IntakeInbox) {
 struct Worker {
     ctx: Ctx,
     rules: Option<(Instant, Rules)>,
-    ids: IdPool,
 }
 
 /// One message with what was decided on it.
@@ -180,7 +179,7 @@ impl Worker {
         self.refresh_rules().await?;
         let Some((_, rules)) = &self.rules else { return Ok(Vec::new()) };
         let mut tx = db::write(&self.ctx.db, "intake").await?;
-        let settled = decide_all(&self.ctx, &tx, rules, &mut self.ids, arrivals).await?;
+        let settled = decide_all(&self.ctx, &tx, rules, arrivals).await?;
         save::batch(&self.ctx, &mut tx, &settled).await?;
         let receipt = tx.commit().await?;
         self.ctx.hints.orders.wake();
@@ -243,12 +242,10 @@ async fn decide_all<'a>(
     ctx: &Ctx,
     tx: &Tx,
     rules: &Rules,
-    pool: &mut IdPool,
     arrivals: &[&'a Arrival],
 ) -> Result<Vec<Settled<'a>>, DbErr> {
     let mut loaded = load::batch(ctx, tx, arrivals).await?;
-    let mut ids = load::ids(pool, tx, arrivals).await?;
-    let mut messages = pool.take(tx, "hl7_messages", arrivals.len()).await?;
+    let (mut messages, mut ids) = load::ids(tx, arrivals).await?;
     let mut seen: HashMap<(i64, &str, &str), (i64, usize)> = HashMap::new();
     let mut settled = Vec::with_capacity(arrivals.len());
     for (index, arrival) in arrivals.iter().copied().enumerate() {
@@ -264,8 +261,6 @@ async fn decide_all<'a>(
         };
         settled.push(Settled { arrival, outcome });
     }
-    load::give_back(pool, tx, ids);
-    pool.give_back(tx, "hl7_messages", messages);
     Ok(settled)
 }
 

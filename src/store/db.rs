@@ -24,6 +24,8 @@ use crate::{
 
 /// Key of the advisory lock that puts the ids of `alert_events` in commit order.
 const EVENT_ORDER_LOCK: i64 = 0x504d_535f_4556; // "PMS_EV"
+/// Key of the advisory lock under which one process at a time migrates.
+const MIGRATION_LOCK: i64 = 0x504d_535f_4d49; // "PMS_MI"
 /// Channel of NOTIFY on which other processes learn of new rows in `alert_events`.
 pub const EVENT_CHANNEL: &str = "pms_alert_events";
 
@@ -129,7 +131,10 @@ impl Db {
         let lost = |_| OpenError::Connect("PostgreSQL went away");
         // A connection of its own holds the lock: the steps run on others.
         let mut turn = pool.acquire().await.map_err(lost)?.detach();
-        sqlx::raw_sql("SELECT pg_advisory_lock(5786501)").execute(&mut turn).await.map_err(lost)?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SELECT pg_advisory_lock({MIGRATION_LOCK})")))
+            .execute(&mut turn)
+            .await
+            .map_err(lost)?;
         let migrated = Migrator::up(&self.writer, None).await.map_err(OpenError::Schema);
         turn.close().await.map_err(lost)?;
         migrated

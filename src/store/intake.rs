@@ -108,47 +108,43 @@ pub async fn results_of(
     lab_result::Entity::find().filter(named).all(connection).await
 }
 
-/// Ids fetched ahead of their rows, so that rows can name each other before they are written. Those that are never
-/// used leave gaps, which mean nothing.
-#[derive(Default)]
-pub struct IdPool(HashMap<&'static str, VecDeque<i64>>);
-
-/// How many ids are fetched or named at once.
+/// How many ids are named in one statement.
 const IDS_AT_ONCE: usize = 1000;
 
-impl IdPool {
-    /// Takes ids of a table.
-    pub async fn take(&mut self, tx: &Tx, table: &'static str, count: usize) -> Result<VecDeque<i64>, DbErr> {
-        if !tx.is_postgres() {
-            return next_ids(tx, table, count).await;
+/// Reserves ids of several tables, so that rows can name each other before they are written. They are taken when the
+/// batch is, never ahead: lists are newest first by id. Those that are not used leave gaps, which mean nothing.
+pub async fn reserve_ids<const N: usize>(
+    tx: &Tx,
+    wanted: [(&'static str, usize); N],
+) -> Result<[VecDeque<i64>; N], DbErr> {
+    let mut ids = [const { VecDeque::new() }; N];
+    if tx.is_postgres() {
+        let row = tx.query_one_raw(Statement::from_string(DbBackend::Postgres, next_values(&wanted))).await?;
+        let Some(row) = row else { return Ok(ids) };
+        for (ids, (table, _)) in ids.iter_mut().zip(wanted) {
+            let text: Option<String> = row.try_get("", table)?;
+            ids.extend(text.unwrap_or_default().split(',').filter_map(|id| id.parse::<i64>().ok()));
         }
-        let pool = self.0.entry(table).or_default();
-        if pool.len() < count {
-            pool.extend(fetch_ids(tx, table, count.max(IDS_AT_ONCE)).await?);
-        }
-        Ok(pool.drain(..count).collect())
+        return Ok(ids);
     }
-
-    /// Gives back what was not used. SQLite counts anew in every transaction.
-    pub fn give_back(&mut self, tx: &Tx, table: &'static str, ids: VecDeque<i64>) {
-        if tx.is_postgres() {
-            self.0.entry(table).or_default().extend(ids);
-        }
+    for (ids, (table, count)) in ids.iter_mut().zip(wanted) {
+        *ids = following_ids(tx, table, count).await?;
     }
+    Ok(ids)
 }
 
-async fn fetch_ids(tx: &Tx, table: &str, count: usize) -> Result<Vec<i64>, DbErr> {
-    let sql = format!(
-        "SELECT string_agg(nextval('{table}_id_seq')::text, ',') AS ids FROM generate_series(1, $1::int)"
-    );
-    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [(count as i32).into()]);
-    let row = tx.query_one_raw(statement).await?;
-    let ids: String = row.map(|row| row.try_get("", "ids")).transpose()?.unwrap_or_default();
-    Ok(ids.split(',').filter_map(|id| id.parse().ok()).collect())
+/// One statement for all tables, so one round trip.
+fn next_values(wanted: &[(&'static str, usize)]) -> String {
+    let of_table = |(table, count): &(&'static str, usize)| {
+        format!(
+            "(SELECT string_agg(nextval('{table}_id_seq')::text, ',') FROM generate_series(1, {count})) AS {table}"
+        )
+    };
+    format!("SELECT {}", wanted.iter().map(of_table).collect::<Vec<_>>().join(", "))
 }
 
-/// One writer: nobody else can take the next numbers before this transaction ends.
-async fn next_ids(tx: &Tx, table: &str, count: usize) -> Result<VecDeque<i64>, DbErr> {
+/// SQLite has one writer: nobody else can take the next numbers before this transaction ends.
+async fn following_ids(tx: &Tx, table: &str, count: usize) -> Result<VecDeque<i64>, DbErr> {
     let sql = format!("SELECT seq AS id FROM sqlite_sequence WHERE name = '{table}'");
     let row = tx.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await?;
     let last: i64 = row.map(|row| row.try_get("", "id")).transpose()?.unwrap_or_default();
@@ -256,8 +252,8 @@ pub async fn confirm(
         .map(|_| ())
 }
 
-/// Alerts raised by the versions of a patient's result before this one. A final that repeats a critical preliminary raises none of its
-/// own, so the alert of what is corrected now may hang on a version long before.
+/// Alerts raised by the versions of a patient's result before this one. A final that repeats a critical preliminary
+/// raises none of its own, so the alert of what is corrected now may hang on a version long before.
 pub async fn alerts_before(
     connection: &impl ConnectionTrait,
     result_key: &str,

@@ -30,6 +30,7 @@ flows!(
     enhanced_mode_is_followed,
     pipelined_messages_are_answered_in_order,
     a_message_that_cannot_be_stored_harms_no_other,
+    ids_follow_the_order_of_arrival,
 );
 
 /// As the setup guide prints it, with LF line ends and the statuses one field early.
@@ -399,5 +400,27 @@ async fn a_message_that_cannot_be_stored_harms_no_other(engine: Engine) {
     assert_eq!((code(&answers[0]), code(&answers[2])), ("AA".into(), "AA".into()));
     assert_eq!(answered(&answers[1]), "ODD");
     assert_eq!(app.count::<hl7_message::Entity>().await, 3);
+    app.finish().await;
+}
+
+/// Lists are newest first by id, so a later message must not get a smaller one, whichever worker takes it.
+async fn ids_follow_the_order_of_arrival(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    app.jane().await;
+    let mut lab = app.lab().await;
+    for number in 0..8 {
+        // Of several patients, most unknown, so that all workers have something to do; each value is critical.
+        let (id, mrn) = (format!("N{number}"), if number % 3 == 0 { 12345 } else { 90_000 + number });
+        lab.deliver(&potassium(&id, &id, "7.5").replace("12345^^^", &format!("{mrn}^^^"))).await;
+    }
+    let reader = app.ctx().db.reader();
+    let mut messages = hl7_message::Entity::find().all(reader).await.unwrap();
+    messages.sort_by_key(|row| row.id);
+    let arrived: Vec<&str> = messages.iter().map(|row| row.message_control_id.as_str()).collect();
+    assert_eq!(arrived, ["N0", "N1", "N2", "N3", "N4", "N5", "N6", "N7"]);
+    let mut alerts = critical_alert::Entity::find().all(reader).await.unwrap();
+    alerts.sort_by_key(|row| row.id);
+    let of_messages: Vec<Option<i64>> = alerts.iter().map(|row| row.hl7_message_id).collect();
+    assert_eq!(of_messages, messages.iter().map(|row| Some(row.id)).collect::<Vec<_>>());
     app.finish().await;
 }

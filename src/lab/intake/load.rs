@@ -1,6 +1,6 @@
 //! What a batch needs to know, in a handful of queries.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use sea_orm::DbErr;
 
@@ -24,7 +24,7 @@ use crate::{
     store::{
         db::Tx,
         entity::lab_result,
-        intake::{IdPool, Stored, patients_of, results_of, stored_messages},
+        intake::{Stored, patients_of, reserve_ids, results_of, stored_messages},
         orders,
     },
 };
@@ -181,20 +181,15 @@ fn current(row: lab_result::Model) -> CurrentResult {
     }
 }
 
-/// Reserves as many ids as the batch can need at most.
-pub(super) async fn ids(pool: &mut IdPool, tx: &Tx, arrivals: &[&Arrival]) -> Result<Ids, DbErr> {
-    let reports = results(arrivals).flat_map(ReportedMessage::reports).count();
+/// Reserves as many ids as the batch can need at most: those of its messages, and those of what they bring.
+pub(super) async fn ids(tx: &Tx, arrivals: &[&Arrival]) -> Result<(VecDeque<i64>, Ids), DbErr> {
     let observations = results(arrivals).map(ReportedMessage::observation_count).sum();
-    Ok(Ids {
-        reports: pool.take(tx, "lab_reports", reports).await?,
-        results: pool.take(tx, "lab_results", observations).await?,
-        alerts: pool.take(tx, "critical_alerts", observations).await?,
-    })
-}
-
-/// Keeps the ids that the batch did not need: most results raise no alert.
-pub(super) fn give_back(pool: &mut IdPool, tx: &Tx, ids: Ids) {
-    pool.give_back(tx, "lab_reports", ids.reports);
-    pool.give_back(tx, "lab_results", ids.results);
-    pool.give_back(tx, "critical_alerts", ids.alerts);
+    let wanted = [
+        ("hl7_messages", arrivals.len()),
+        ("lab_reports", results(arrivals).flat_map(ReportedMessage::reports).count()),
+        ("lab_results", observations),
+        ("critical_alerts", observations),
+    ];
+    let [messages, reports, results, alerts] = reserve_ids(tx, wanted).await?;
+    Ok((messages, Ids { reports, results, alerts }))
 }
