@@ -1,6 +1,6 @@
 //! Logs and metrics, and the type that keeps patient data out of both.
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
@@ -57,12 +57,16 @@ pub fn start_logs(filter: Option<&str>, json: bool) {
     let _ = if json { builder.json().try_init() } else { builder.try_init() };
 }
 
-/// Starts the metrics recorder. Later calls in one process get a handle of their own that records nothing.
+/// Starts the metrics recorder. It belongs to the process: a second service in it (tests) shares the first one's.
 pub fn start_metrics() -> PrometheusHandle {
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let handle = recorder.handle();
-    let _ = metrics::set_global_recorder(recorder);
-    handle
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    let start = || {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let _ = metrics::set_global_recorder(recorder);
+        handle
+    };
+    HANDLE.get_or_init(start).clone()
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ mod m0017_test_catalog;
 mod m0018_code_maps;
 mod m0019_users;
 mod m0020_access_logs;
+mod m0021_appointments;
 
 /// Takes the steps a database lacks, and takes them back.
 pub struct Migrator;
@@ -61,6 +62,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0018_code_maps::STEP),
             Box::new(m0019_users::STEP),
             Box::new(m0020_access_logs::STEP),
+            Box::new(m0021_appointments::STEP),
         ]
     }
 }

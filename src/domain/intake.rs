@@ -6,7 +6,7 @@ mod decide;
 mod known;
 
 pub use self::{
-    decide::decide,
+    decide::{any_held, decide},
     known::{CurrentResult, Known, KnownOrder, KnownPatient, KnownTest, Shown},
 };
 use super::{

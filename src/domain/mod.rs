@@ -16,6 +16,7 @@
 //! | [`critical`] | whether this result is such a value, and why |
 //! | [`report`] | what a laboratory reports |
 //! | [`intake`] | what a message of results does |
+//! | [`event`] | what a message tells that is no report of results |
 //! | [`matching`] | whose result this is, or who has to decide that |
 //! | [`retry`] | what to do after an attempt to deliver a message |
 //! | [`alert`] | how an alert is closed |
@@ -29,6 +30,7 @@ pub mod access;
 pub mod alert;
 pub mod catalogue;
 pub mod critical;
+pub mod event;
 pub mod ids;
 pub mod intake;
 pub mod matching;

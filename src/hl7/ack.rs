@@ -12,6 +12,8 @@ use std::borrow::Cow;
 
 /// More than this many ERR segments help nobody.
 const MAX_ERRORS: usize = 50;
+/// What was left aside is named one by one, as far as an answer can grow.
+const MAX_TOLD: usize = 1000;
 /// Our version, when the sender's cannot be answered in.
 const OUR_VERSION: &str = "2.5.1";
 
@@ -76,6 +78,8 @@ pub struct Ack<'a> {
     pub faults: &'a [Fault],
     /// Leniencies to report; told only to senders of 2.5 and later, as ERR of severity W.
     pub warnings: &'a [Warning],
+    /// Parts of an accepted message that were left aside: every sender is told.
+    pub told: &'a [Warning],
 }
 
 impl Ack<'_> {
@@ -161,7 +165,8 @@ impl Ack<'_> {
         for fault in self.faults.iter().take(MAX_ERRORS) {
             err(writer, fault.location, fault.code).text(4, "E").end();
         }
-        for warning in self.warnings.iter().take(MAX_ERRORS) {
+        let warnings = self.told.iter().take(MAX_TOLD).chain(self.warnings.iter().take(MAX_ERRORS));
+        for warning in warnings {
             err(writer, warning.location, ErrorCode::Accepted).text(4, "W").text(5, warning.code).end();
         }
     }
@@ -171,13 +176,15 @@ impl Ack<'_> {
         let delims = self.header.delimiters;
         let sep = char::from(delims.component).to_string();
         let sub = char::from(delims.subcomponent);
-        let old = |fault: &Fault| {
-            let mut parts = fault.location.map(|l| l.parts()).unwrap_or_default();
+        let old = |(location, code): (Option<Location>, ErrorCode)| {
+            let mut parts = location.map(|l| l.parts()).unwrap_or_default();
             parts.resize(3, String::new());
-            parts.push(format!("{}{sub}{}{sub}HL70357", fault.code.number(), fault.code.text()));
+            parts.push(format!("{}{sub}{}{sub}HL70357", code.number(), code.text()));
             parts.join(&sep)
         };
-        let all: Vec<String> = self.faults.iter().take(MAX_ERRORS).map(old).collect();
+        let faults = self.faults.iter().take(MAX_ERRORS).map(|fault| (fault.location, fault.code));
+        let told = self.told.iter().take(MAX_TOLD).map(|part| (part.location, ErrorCode::Accepted));
+        let all: Vec<String> = faults.chain(told).map(old).collect();
         if !all.is_empty() {
             let joined = all.join(&char::from(delims.repetition).to_string());
             writer.segment("ERR").verbatim(1, joined).end();
@@ -334,6 +341,7 @@ mod tests {
             facility: "HOSP",
             faults,
             warnings,
+            told: &[],
         };
         String::from_utf8(ack.build()).unwrap()
     }
@@ -400,6 +408,7 @@ mod tests {
                 facility: "",
                 faults: &[],
                 warnings: &[],
+                told: &[],
             };
             let built = ack.build();
             assert!(built.windows(bytes.len()).any(|w| w == bytes), "{label}");

@@ -45,7 +45,9 @@ pub mod oru_build;
 pub mod outbound;
 pub mod path;
 pub mod patient;
+pub mod positions;
 pub mod segment;
+pub mod siu;
 pub mod tree;
 pub mod value;
 
@@ -85,6 +87,7 @@ mod tests {
             facility: "F",
             faults: &faults,
             warnings: &[],
+            told: &[],
         };
         let reply = ack::Reply::parse(&answer.build()).expect("an answer can be read");
         assert_eq!(reply.code, code);

@@ -1,6 +1,6 @@
 //! What a sender is answered: which acknowledgments, by MSH-15 and MSH-16 (HL7 v2.5.1 §2.9, table 0155).
 
-use super::endpoint_directory::AckMode;
+use super::endpoint_profile::AckMode;
 use crate::{hl7::ack::AckCode, store::db::Receipt};
 
 /// How a message ended, before the mode decides on the letters.
@@ -33,15 +33,20 @@ impl Verdict {
 }
 
 /// The acknowledgments due, in order. Original mode, where both fields are empty: one application acknowledgment.
-/// Enhanced mode: each field says for itself; one that is empty beside a valued one counts as NE.
+/// Enhanced mode: each field says for itself; one that is empty beside a valued one counts as NE. An endpoint set to enhanced
+/// mode gets a commit acknowledgment also where both are empty.
 pub fn acknowledgments(
     mode: AckMode,
     accept: Option<&str>,
     application: Option<&str>,
     verdict: Verdict,
 ) -> Vec<AckCode> {
-    if mode == AckMode::Original || (accept.is_none() && application.is_none()) {
-        return vec![verdict.application()];
+    let silent = accept.is_none() && application.is_none();
+    match mode {
+        AckMode::Original => return vec![verdict.application()],
+        AckMode::Enhanced if silent => return vec![verdict.commit()],
+        AckMode::Auto if silent => return vec![verdict.application()],
+        AckMode::Auto | AckMode::Enhanced => {}
     }
     let due = |condition: Option<&str>| match condition {
         Some("AL") => true,
@@ -103,5 +108,14 @@ mod tests {
     fn original_mode_is_one_answer_whatever_the_fields_say() {
         let of = |accept| acknowledgments(AckMode::Original, accept, Some("NE"), Verdict::Accept);
         assert_eq!((of(Some("AL")), of(Some("NE"))), (vec![AA], vec![AA]));
+    }
+
+    #[test]
+    fn enhanced_mode_is_a_commit_answer_unless_the_fields_say_more() {
+        let of =
+            |accept, application| acknowledgments(AckMode::Enhanced, accept, application, Verdict::Accept);
+        assert_eq!(of(None, None), [CA]);
+        assert_eq!(of(Some("AL"), Some("AL")), [CA, AA]);
+        assert_eq!(of(Some("NE"), Some("NE")), []);
     }
 }

@@ -1,33 +1,33 @@
 //! A message at the door: from bytes to a value that the intake can decide on. Nothing is refused by an error here: a
 //! message that cannot be taken is a value too, with the answer that says why.
 
+mod kinds;
+mod reading;
+mod strict;
+
 use std::net::IpAddr;
 
 use chrono::{DateTime, FixedOffset, Utc};
 
+use reading::{CONTROL_ID_MAX, refused};
+pub use reading::{Content, Reading, read};
+
 use super::{
     answer::{Verdict, acknowledgments},
-    endpoint_directory::Profile,
-    translate,
+    endpoint_profile::Profile,
 };
 use crate::{
     context::Ctx,
-    domain::report::ReportedMessage,
+    domain::matching::PatientClaim,
     hl7::{
-        ErrorCode, Fault, Location, SegmentName, Warning,
+        ErrorCode, Fault, Warning,
         ack::Ack,
-        charset,
         datetime::format_dtm,
         frame::Frame,
         header::{Header, peek_header},
-        message::Message,
-        oru::Oru,
     },
     security::{SecurityError, hex, random_hex, sha256},
 };
-
-/// Characters of a control id that the database holds.
-const CONTROL_ID_MAX: usize = 199;
 
 /// A message with everything that is known of it before the database is asked.
 pub struct Arrival {
@@ -51,21 +51,13 @@ pub struct Arrival {
     pub charset: Option<&'static str>,
     /// Leniency used.
     pub warnings: Vec<Warning>,
+    /// What the sender is told whatever its profile says: parts of an accepted message that were not filed.
+    pub told: Vec<Warning>,
     /// What it is.
     pub content: Content,
     /// OBX segments in it.
     pub observations: usize,
     reply_id: String,
-}
-
-/// What a message is.
-pub enum Content {
-    /// Results to store.
-    Results(Box<ReportedMessage>),
-    /// It cannot be taken.
-    Refused(Verdict, Vec<Fault>),
-    /// An acknowledgment that nobody waits for: kept, never answered.
-    StrayAck,
 }
 
 /// Who sends, as far as MSH says before anything else is read.
@@ -96,81 +88,51 @@ impl Arrival {
         };
         let known = profile.is_some();
         let profile = profile.unwrap_or_else(|| fallback.clone());
+        let received_at = ctx.clock.now();
+        let reading = match oversize {
+            Some(_) => over_the_cap(&bytes),
+            None => read(&bytes, &profile, known, received_at),
+        };
         let uid = random_hex::<16>()?;
-        let sealed = ctx.keys.seal(&uid, "inbound", &bytes)?;
-        let mut arrival = Self {
+        Ok(Self {
+            profile,
             peer,
-            received_at: ctx.clock.now(),
-            header: Header { echo: peek_header(&bytes).unwrap_or_default(), ..Header::default() },
-            sealed,
+            received_at,
+            header: reading.header,
+            sealed: ctx.keys.seal(&uid, "inbound", &bytes)?,
             uid,
             hash: hex(&sha256(&bytes)),
             size: oversize.unwrap_or(bytes.len() as u64),
-            charset: None,
-            warnings: Vec::new(),
-            content: Content::StrayAck,
-            observations: 0,
+            charset: reading.charset,
+            warnings: reading.warnings,
+            told: reading.told,
+            content: reading.content,
+            observations: reading.observations,
             // 20 characters at most (MSH-10 before 2.6), unique over all processes.
             reply_id: format!("A{}", &random_hex::<9>()?),
-            profile,
-        };
-        let read = match oversize {
-            Some(_) => {
-                Err(refused(Verdict::Error, Fault::new(ErrorCode::ValueTooLong, "message over the size cap")))
-            }
-            None => arrival.decode(&bytes, known),
-        };
-        arrival.content = read.unwrap_or_else(|refusal| refusal);
-        Ok(arrival)
-    }
-
-    fn decode(&mut self, bytes: &[u8], known: bool) -> Result<Content, Content> {
-        let error = |fault| refused(Verdict::Error, fault);
-        let decoded = charset::decode(bytes, self.profile.charset).map_err(error)?;
-        self.charset = Some(decoded.charset.name());
-        self.warnings.extend(decoded.warnings);
-        let message = Message::parse(&decoded.text).map_err(error)?;
-        self.warnings.extend(message.warnings().iter().cloned());
-        self.header = Header::read(&message);
-        self.observations = message.segments_named("OBX").count();
-        storable(&self.header)?;
-        if self.header.message_code.as_deref() == Some("ACK") {
-            return Ok(Content::StrayAck);
-        }
-        if !known {
-            let msh = Location::segment(SegmentName::MSH, 1).field(3);
-            let fault = Fault::new(ErrorCode::TableValueNotFound, "sender is not known at this address");
-            return Err(refused(Verdict::Reject, fault.at(msh)));
-        }
-        supported(&self.header)?;
-        if matches!(self.header.processing_id.as_deref(), Some("T" | "D")) {
-            let msh = Location::segment(SegmentName::MSH, 1).field(11);
-            self.warnings.push(Warning::at("not_production", msh));
-        }
-        whole(&message)?;
-        let view = Oru::read(&message).map_err(error)?;
-        self.warnings.extend(view.warnings.iter().cloned());
-        let results = translate::results(&view, &self.profile, self.received_at, &mut self.warnings);
-        Ok(Content::Results(Box::new(results)))
+        })
     }
 
     /// A number that is the same for all messages that can touch the same rows: those of one patient, and the same bytes
     /// sent twice. A message that names several patients goes by the first; what it shares with another lane is left to
     /// the database's locks and indexes.
     pub fn lane(&self) -> u8 {
-        let sent = match &self.content {
-            Content::Results(results) => {
-                results.blocks.first().map(|block| block.claim.identifiers.as_slice())
-            }
-            Content::Refused(..) | Content::StrayAck => None,
-        };
         // The medical record number, wherever it stands: a sender may put its numbers in another order next time.
-        let identifiers = sent.unwrap_or_default();
+        let identifiers = self.claim().map_or(&[][..], |claim| claim.identifiers.as_slice());
         let record_number = identifiers.iter().find(|identifier| identifier.kind.as_deref() == Some("MR"));
         let key = record_number
             .or(identifiers.first())
             .map_or(self.hash.as_bytes(), |identifier| identifier.value.trim().as_bytes());
         key.iter().fold(0, |sum: u8, byte| sum.wrapping_mul(31).wrapping_add(*byte))
+    }
+
+    /// The patient it is about first.
+    fn claim(&self) -> Option<&PatientClaim> {
+        match &self.content {
+            Content::Results(results) => results.blocks.first().map(|block| &block.claim),
+            Content::Event(event) => event.claim(),
+            Content::Ignored | Content::Refused(..) | Content::StrayAck => None,
+        }
     }
 
     /// Control id as read, empty when there is none; no longer than its column, so that a message refused for the length
@@ -192,6 +154,7 @@ impl Arrival {
         }
         let time = format_dtm(&self.now(ctx));
         let header = &self.header;
+        let (warnings, told) = self.to_tell(verdict);
         let codes = acknowledgments(
             self.profile.ack_mode,
             header.accept_ack.as_deref(),
@@ -207,11 +170,19 @@ impl Arrival {
                 application: &ctx.config.sending_application,
                 facility: &ctx.config.sending_facility,
                 faults,
-                warnings: &[],
+                warnings,
+                told,
             };
             ack.build()
         });
         (codes.last().map(|code| code.as_str()), frames.collect())
+    }
+
+    /// What the acknowledgment says beside its code: leniencies, where the profile asks for them, and what was left aside.
+    /// A message that was not taken has faults; the rest is beside the point.
+    fn to_tell(&self, verdict: Verdict) -> (&[Warning], &[Warning]) {
+        let lenient = if self.profile.habits.ack_warnings { self.warnings.as_slice() } else { &[] };
+        if verdict == Verdict::Accept { (lenient, &self.told) } else { (&[], &[]) }
     }
 
     fn now(&self, ctx: &Ctx) -> DateTime<FixedOffset> {
@@ -225,73 +196,14 @@ impl Arrival {
     }
 }
 
-fn refused(verdict: Verdict, fault: Fault) -> Content {
-    Content::Refused(verdict, vec![fault])
-}
-
-/// A line that was meant as one of the segments we file by and cannot be read as one (`obx|…`, a byte order mark before
-/// `OBX|…`) is a result lost, or another patient's results filed under the patient before: never an AA.
-fn whole(message: &Message<'_>) -> Result<(), Content> {
-    const FILED_BY: [&str; 5] = ["PID", "ORC", "OBR", "OBX", "DSC"];
-    let separator = char::from(message.delimiters().field);
-    let meant = |line: &str| {
-        let name = line.split(separator).next().filter(|name| name.len() < line.len()).unwrap_or_default();
-        let letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-        FILED_BY.iter().any(|known| known.eq_ignore_ascii_case(&letters))
-    };
-    match message.strays().iter().find(|stray| meant(stray.text)) {
-        Some(_) => {
-            let fault = Fault::new(ErrorCode::SegmentSequence, "a line of results is not a readable segment");
-            Err(refused(Verdict::Error, fault))
-        }
-        None => Ok(()),
-    }
-}
-
-/// What we take: a control id to answer with, and a type and version that we read.
-fn supported(header: &Header) -> Result<(), Content> {
-    let msh = |field| Location::segment(SegmentName::MSH, 1).field(field);
-    let reject = |code, reason, field| Err(refused(Verdict::Reject, Fault::new(code, reason).at(msh(field))));
-    if header.control_id.is_none() {
-        return reject(ErrorCode::RequiredFieldMissing, "no control id", 10);
-    }
-    match header.message_code.as_deref() {
-        Some("ORU") => {}
-        _ => return reject(ErrorCode::UnsupportedMessageType, "message type is not taken", 9),
-    }
-    if header.trigger.as_deref().is_some_and(|trigger| trigger != "R01") {
-        return reject(ErrorCode::UnsupportedEvent, "event is not taken", 9);
-    }
-    if !matches!(header.processing_id.as_deref(), None | Some("P" | "T" | "D")) {
-        return reject(ErrorCode::UnsupportedProcessingId, "processing id is not taken", 11);
-    }
-    // An absent version is read like the newest: the layout of results has not moved since 2.1.
-    let version = header.version.as_deref().unwrap_or("2");
-    if version != "2" && !version.starts_with("2.") {
-        return reject(ErrorCode::UnsupportedVersion, "version is not taken", 12);
-    }
-    Ok(())
-}
-
-/// Header values that would not fit their column are refused here, so that one message cannot fail a whole batch.
-fn storable(header: &Header) -> Result<(), Content> {
-    let length = |text: &Option<String>| text.as_deref().map_or(0, |text| text.chars().count());
-    let too_long = [
-        (length(&header.control_id) > CONTROL_ID_MAX, 10),
-        (
-            length(&header.message_code) > 20
-                || length(&header.trigger) > 20
-                || length(&header.structure) > 30,
-            9,
-        ),
-        (length(&header.processing_id) > 10, 11),
-        (length(&header.version) > 20, 12),
-    ];
-    match too_long.iter().find(|(found, _)| *found) {
-        Some((_, field)) => {
-            let msh = Location::segment(SegmentName::MSH, 1).field(*field);
-            Err(refused(Verdict::Error, Fault::new(ErrorCode::ValueTooLong, "header value too long").at(msh)))
-        }
-        None => Ok(()),
+/// The head of a message that is too long to be taken: enough to be refused by name.
+fn over_the_cap(head: &[u8]) -> Reading {
+    Reading {
+        header: Header { echo: peek_header(head).unwrap_or_default(), ..Header::default() },
+        charset: None,
+        warnings: Vec::new(),
+        told: Vec::new(),
+        content: refused(Verdict::Error, Fault::new(ErrorCode::ValueTooLong, "message over the size cap")),
+        observations: 0,
     }
 }

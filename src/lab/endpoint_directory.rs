@@ -7,69 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{FixedOffset, NaiveDateTime, Offset, TimeZone};
 use ipnet::IpNet;
 
-use super::{error::LabError, views};
+use super::{endpoint_profile::Profile, error::LabError, views};
 use crate::{
     context::Ctx,
-    domain::ids::EndpointId,
-    hl7::charset::Charset,
     store::{endpoints, entity::lis_endpoint},
 };
 
 /// How long a loaded directory is used before it is looked up again.
 const FRESH: Duration = Duration::from_secs(2);
-
-/// How a sender's messages are read.
-#[derive(Clone, Debug)]
-pub struct Profile {
-    /// The endpoint; 0 for a loopback sender that none names.
-    pub id: EndpointId,
-    /// Set when MSH-18 is empty and the bytes are not UTF-8.
-    pub charset: Option<Charset>,
-    /// Zone of times without offset.
-    pub time_zone: chrono_tz::Tz,
-    /// `auto`, `original` or `enhanced`.
-    pub ack_mode: AckMode,
-}
-
-/// Whether MSH-15 and MSH-16 are followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum AckMode {
-    /// As the standard says.
-    #[default]
-    Auto,
-    /// One application acknowledgment whatever they say, for the many senders that fill them and still wait for an AA.
-    Original,
-}
-
-impl Profile {
-    /// The offset of a wall-clock time at the sender's place.
-    pub fn offset(&self, local: NaiveDateTime) -> Option<FixedOffset> {
-        self.time_zone.offset_from_local_datetime(&local).earliest().map(|offset| offset.fix())
-    }
-
-    /// A loopback sender that no endpoint names.
-    fn loopback() -> Self {
-        let time_zone = chrono_tz::UTC;
-        Self { id: EndpointId::new(0), charset: Some(Charset::LATIN_1), time_zone, ack_mode: AckMode::Auto }
-    }
-
-    /// For a message whose sender is not who its address says: read far enough to be refused by name.
-    pub fn unknown() -> Self {
-        Self::loopback()
-    }
-
-    fn of(row: &lis_endpoint::Model) -> Self {
-        Self {
-            id: EndpointId::new(row.id),
-            charset: row.charset.as_deref().and_then(Charset::parse),
-            time_zone: row.time_zone.parse().unwrap_or(chrono_tz::UTC),
-            ack_mode: if row.ack_mode == "original" { AckMode::Original } else { AckMode::Auto },
-        }
-    }
-}
 
 /// The endpoints as the listener needs them, looked up again every few seconds.
 #[derive(Clone, Default)]

@@ -7,12 +7,14 @@
 //! handful of statements, commits, and only then answers. On PostgreSQL there are two, so that one decides while the
 //! other's commit is under way; all messages of a patient go to the same one, in the order they came.
 
+mod event;
 mod load;
 mod rows;
 mod save;
 
 use std::{collections::HashMap, time::Instant};
 
+use rows::Filed;
 pub(super) use rows::set_assessment;
 use sea_orm::DbErr;
 use tokio::sync::{mpsc, oneshot};
@@ -20,13 +22,17 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     answer::{Reply, Verdict},
     arrival::{Arrival, Content},
+    endpoint_profile::Unmatched,
     error::LabError,
     rules,
 };
 use crate::{
     context::Ctx,
-    domain::intake::{Decision, Ids, Rules, decide},
-    hl7::{ErrorCode, Fault},
+    domain::{
+        intake::{Decision, Ids, Rules, any_held, decide},
+        report::ReportedMessage,
+    },
+    hl7::{ErrorCode, Fault, Location, SegmentName},
     store::{
         db::{self, Receipt, Tx},
         intake::{Failure, judge},
@@ -121,17 +127,19 @@ enum Outcome {
     SameAs { message: i64, first: usize },
 }
 
-/// The answer to a message.
+/// The answer to a message, and why, where it does not accept.
 struct Ack {
     code: Option<&'static str>,
     frames: Vec<Vec<u8>>,
+    faults: Vec<Fault>,
 }
 
 impl Worker {
     /// Settles a batch: as a whole, and where the data of some message cannot be stored, by halves until that message
     /// stands alone.
     async fn settle(&mut self, batch: Vec<Submission>) {
-        let mut work = parts(batch, |entry| entry.arrival.sealed.len());
+        let alone = |entry: &Submission| event::in_message(&entry.arrival).is_some();
+        let mut work = parts(batch, |entry| entry.arrival.sealed.len(), alone);
         work.reverse();
         while let Some(mut batch) = work.pop() {
             let arrivals: Vec<&Arrival> = batch.iter().map(|entry| &entry.arrival).collect();
@@ -178,6 +186,11 @@ impl Worker {
     async fn commit(&mut self, arrivals: &[&Arrival]) -> Result<Vec<Reply>, DbErr> {
         self.refresh_rules().await?;
         let Some((_, rules)) = &self.rules else { return Ok(Vec::new()) };
+        if let [arrival] = arrivals
+            && let Some(event) = event::in_message(arrival)
+        {
+            return Ok(vec![event::commit(&self.ctx, rules, arrival, event).await?]);
+        }
         let mut tx = db::write(&self.ctx.db, "intake").await?;
         let settled = decide_all(&self.ctx, &tx, rules, arrivals).await?;
         save::batch(&self.ctx, &mut tx, &settled).await?;
@@ -206,27 +219,31 @@ impl Worker {
     /// Keeps the bytes of a message whose content the database refuses, and says so.
     async fn quarantine(&self, arrival: &Arrival) -> Reply {
         let fault = Fault::new(ErrorCode::Internal, "content cannot be stored; kept for a person to look at");
-        let (code, frames) = arrival.answer(&self.ctx, Verdict::Error, &[fault]);
-        match save::quarantined(&self.ctx, arrival, Ack { code, frames: frames.clone() }).await {
+        let (code, frames) = arrival.answer(&self.ctx, Verdict::Error, std::slice::from_ref(&fault));
+        let ack = Ack { code, frames: frames.clone(), faults: vec![fault] };
+        match save::quarantined(&self.ctx, arrival, ack).await {
             Ok(()) => Reply::refuse(frames),
             Err(_) => self.not_now(arrival),
         }
     }
 }
 
-/// Cuts a batch where it grows too long for one transaction. The order stays.
-fn parts<T>(batch: Vec<T>, size: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+/// Cuts a batch where it grows too long for one transaction, and around what must have one to itself. The order stays.
+fn parts<T>(batch: Vec<T>, size: impl Fn(&T) -> usize, alone: impl Fn(&T) -> bool) -> Vec<Vec<T>> {
     let mut parts: Vec<Vec<T>> = Vec::new();
     let mut length = 0;
+    let mut closed = true;
     for entry in batch {
         length += size(&entry);
+        let on_its_own = alone(&entry);
         match parts.last_mut() {
-            Some(part) if length <= BATCH_BYTES => part.push(entry),
+            Some(part) if length <= BATCH_BYTES && !closed && !on_its_own => part.push(entry),
             _ => {
                 length = size(&entry);
                 parts.push(vec![entry]);
             }
         }
+        closed = on_its_own;
     }
     parts
 }
@@ -250,7 +267,7 @@ async fn decide_all<'a>(
     let mut settled = Vec::with_capacity(arrivals.len());
     for (index, arrival) in arrivals.iter().copied().enumerate() {
         let key = (arrival.profile.id.get(), arrival.control_id(), arrival.hash.as_str());
-        let outcome = if let Some(stored) = loaded.stored(arrival) {
+        let outcome = if let Some(stored) = loaded.messages.stored(arrival) {
             stored
         } else if let Some(&(message, first)) = seen.get(&key) {
             Outcome::SameAs { message, first }
@@ -272,16 +289,27 @@ fn new(
     arrival: &Arrival,
     message: i64,
 ) -> Outcome {
-    let reused_id = loaded.uses_known_id(arrival);
-    let (decision, (code, frames)) = match &arrival.content {
-        Content::Results(results) => {
-            let decision = decide(results, &mut loaded.known, rules, ids);
-            (decision, arrival.answer(ctx, Verdict::Accept, &[]))
+    let reused_id = loaded.messages.uses_known_id(arrival);
+    let mut decision = Decision::default();
+    let (verdict, faults) = match &arrival.content {
+        Content::Results(results) if turned_away(arrival, results, loaded, rules) => {
+            let fault = Fault::new(ErrorCode::UnknownKey, "the patient is not certain");
+            (Verdict::Error, vec![fault.at(Location::segment(SegmentName::PID, 1).field(3))])
         }
-        Content::Refused(verdict, faults) => (Decision::default(), arrival.answer(ctx, *verdict, faults)),
-        Content::StrayAck => (Decision::default(), (None, Vec::new())),
+        Content::Results(results) => {
+            decision = decide(results, &mut loaded.known, rules, ids);
+            (Verdict::Accept, Vec::new())
+        }
+        Content::Refused(verdict, faults) => (*verdict, faults.clone()),
+        Content::Event(_) | Content::Ignored | Content::StrayAck => (Verdict::Accept, Vec::new()),
     };
-    Outcome::New { message, decision: Box::new(decision), reused_id, ack: Ack { code, frames } }
+    let (code, frames) = arrival.answer(ctx, verdict, &faults);
+    Outcome::New { message, decision: Box::new(decision), reused_id, ack: Ack { code, frames, faults } }
+}
+
+/// Whether the endpoint wants results back whose patient is not certain, and these are such.
+fn turned_away(arrival: &Arrival, results: &ReportedMessage, loaded: &load::Loaded, rules: &Rules) -> bool {
+    arrival.profile.habits.unmatched == Unmatched::Reject && any_held(results, &loaded.known, rules)
 }
 
 fn replies(receipt: &Receipt, settled: &[Settled<'_>]) -> Vec<Reply> {
@@ -302,15 +330,8 @@ fn log(settled: &[Settled<'_>]) {
     for entry in settled {
         let (control_id, endpoint) = (entry.arrival.control_id(), entry.arrival.profile.id.get());
         match &entry.outcome {
-            Outcome::New { message, decision, ack, .. } => {
-                metrics::counter!("pms_messages_total", "direction" => "inbound", "ack" => ack.code.unwrap_or("none"))
-                    .increment(1);
-                let (code, results) = (ack.code.unwrap_or("none"), decision.results.len());
-                if matches!(entry.arrival.content, Content::Refused(..)) {
-                    tracing::warn!(message, endpoint, control_id, code, "NACK");
-                } else {
-                    tracing::debug!(message, endpoint, control_id, code, results, "ACK");
-                }
+            Outcome::New { decision, ack, reused_id, .. } => {
+                count(entry.arrival, &Filed::of(entry.arrival, decision, *reused_id, ack), ack);
             }
             Outcome::Resent { message, .. } => {
                 tracing::info!(message, endpoint, control_id, "ACK again: the same message came again");
@@ -322,6 +343,28 @@ fn log(settled: &[Settled<'_>]) {
     }
 }
 
+/// Counts a new message, and what became of its observations: received = stored + in review + rejected.
+fn count(arrival: &Arrival, filed: &Filed<'_>, ack: &Ack) {
+    let code = ack.code.unwrap_or("none");
+    metrics::counter!("pms_messages_total", "direction" => "inbound", "ack" => code).increment(1);
+    let rejected = arrival.observations.saturating_sub(filed.stored + filed.in_review);
+    let outcomes = [
+        ("received", arrival.observations),
+        ("stored", filed.stored),
+        ("in_review", filed.in_review),
+        ("rejected", rejected),
+    ];
+    for (outcome, count) in outcomes {
+        metrics::counter!("pms_observations_total", "outcome" => outcome).increment(count as u64);
+    }
+    let (endpoint, control_id) = (arrival.profile.id.get(), arrival.control_id());
+    if ack.faults.is_empty() {
+        tracing::debug!(endpoint, control_id, code, results = filed.stored, "ACK");
+    } else {
+        tracing::warn!(endpoint, control_id, code, "NACK");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{BATCH_BYTES, parts};
@@ -329,10 +372,11 @@ mod tests {
     #[test]
     fn a_long_batch_is_cut_and_keeps_its_order() {
         let half = BATCH_BYTES / 2;
-        let cut = |sizes: &[usize]| parts(sizes.to_vec(), |size| *size);
+        let cut = |sizes: &[usize]| parts(sizes.to_vec(), |size| *size, |size| *size == 9);
         assert_eq!(cut(&[1, 2, 3]), [[1, 2, 3]]);
         assert_eq!(cut(&[half, half, 7, half]), [vec![half, half], vec![7, half]]);
         assert_eq!(cut(&[1, 3 * half, 2]), [[1], [3 * half], [2]]);
+        assert_eq!(cut(&[1, 9, 2, 3, 9, 9]), [vec![1], vec![9], vec![2, 3], vec![9], vec![9]]);
         assert!(cut(&[]).is_empty());
     }
 }

@@ -4,12 +4,14 @@
 pub mod access;
 pub mod acknowledge_alert;
 pub mod answer;
+pub mod appointments;
 pub mod arrival;
 pub mod cancel_order;
 pub mod deliver;
 pub mod demo_data;
 pub mod encounters;
 pub mod endpoint_directory;
+pub mod endpoint_profile;
 mod error;
 pub mod escalate_alerts;
 pub mod event_bridge;

@@ -1,10 +1,13 @@
 //! The one place where the words of HL7 become the words of the clinic: `hl7` and `domain` do not know each other.
 
+mod appointment;
+
 use std::borrow::Cow;
 
 use chrono::{DateTime, Datelike, FixedOffset, Utc};
 
-use super::endpoint_directory::Profile;
+pub use self::appointment::appointment;
+use super::endpoint_profile::Profile;
 use crate::{
     domain::{
         matching::{ClaimedIdentifier, PatientClaim},
@@ -19,6 +22,7 @@ use crate::{
         self, Warning,
         datatypes::{Coded, Identifier},
         datetime::{Precision, Timestamp},
+        header::Header,
         order::Note,
         oru::{OruView, PatientResults, ResultGroup},
         patient::{Patient, Visit},
@@ -40,7 +44,7 @@ pub fn results(
     received_at: DateTime<Utc>,
     warnings: &mut Vec<Warning>,
 ) -> ReportedMessage {
-    let zone = Zone { profile, of_message: view.header.message_time.as_ref().and_then(|time| time.offset) };
+    let zone = Zone::of(profile, &view.header);
     let sent_at = view.header.message_time.as_ref().and_then(|time| zone.instant(time));
     if sent_at.is_some_and(|sent| sent > received_at + chrono::Duration::hours(24)) {
         warnings.push(Warning::new("sent_in_the_future"));
@@ -55,7 +59,11 @@ pub fn results(
     message
 }
 
-impl Zone<'_> {
+impl<'a> Zone<'a> {
+    fn of(profile: &'a Profile, header: &Header) -> Self {
+        Self { profile, of_message: header.message_time.as_ref().and_then(|time| time.offset) }
+    }
+
     /// An offset can move the first and the last year out of what the databases hold. Such a time stays a text.
     fn instant(&self, time: &Timestamp) -> Option<DateTime<Utc>> {
         let instant = time.to_utc(|local| self.of_message.or_else(|| self.profile.offset(local)))?;
@@ -127,9 +135,7 @@ impl Zone<'_> {
             units: sent.units.code.clone().or_else(|| sent.units.text.clone()),
             reference_range: sent.range.clone(),
             flags: sent.flags.clone(),
-            status: sent
-                .status
-                .map_or(ResultStatus::Unknown, |status| ResultStatus::from_hl7(&status.to_string())),
+            status: self.status(sent, warnings),
             reported_status: sent.status.map(String::from),
             observed_at: own_time.map(|time| self.clinical(time)).or_else(|| collected.cloned()),
             own_time: own_time.map(|time| time.text.clone()),
@@ -137,6 +143,16 @@ impl Zone<'_> {
             performing_lab: sent.performing_organization.clone(),
             notes: notes(&sent.notes),
         }
+    }
+
+    /// OBX-11, or what the profile of this sender puts in its place. Without either it stays unknown, and is shown so.
+    fn status(&self, sent: &hl7::observation::Observation, warnings: &mut Vec<Warning>) -> ResultStatus {
+        if let Some(status) = sent.status {
+            return ResultStatus::from_hl7(&status.to_string());
+        }
+        let Some(default) = &self.profile.habits.default_result_status else { return ResultStatus::Unknown };
+        warnings.push(Warning::at("status_from_profile", sent.location));
+        ResultStatus::from_hl7(default)
     }
 }
 

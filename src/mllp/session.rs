@@ -20,7 +20,7 @@ use crate::{
         LabError,
         answer::Reply,
         arrival::{Arrival, sender_names},
-        endpoint_directory::Profile,
+        endpoint_profile::Profile,
     },
 };
 

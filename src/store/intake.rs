@@ -226,7 +226,8 @@ async fn supersede(tx: &Tx, ids: Vec<i64>) -> Result<(), DbErr> {
     Ok(())
 }
 
-async fn count_resends(tx: &Tx, message: i64, times: i32) -> Result<(), DbErr> {
+/// Counts how often a message came again.
+pub async fn count_resends(tx: &Tx, message: i64, times: i32) -> Result<(), DbErr> {
     let seen = Expr::col(hl7_message::Column::DuplicatesSeen).add(times);
     hl7_message::Entity::update_many()
         .col_expr(hl7_message::Column::DuplicatesSeen, seen)

@@ -1,8 +1,10 @@
 //! One binary for all tests of the whole: it links once, and one PostgreSQL serves it.
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
 
+mod ack_flow;
 mod alert_flow;
 mod app;
+mod appointment_flow;
 mod architecture;
 mod batch_property;
 mod intake_flow;

@@ -4,9 +4,9 @@
 
 use migration::{Migrator, MigratorTrait};
 use pms::store::entity::{
-    access_log, alert_event, code_map, critical_alert, critical_threshold, delivery_attempt, encounter,
-    hl7_message, lab_order, lab_order_event, lab_order_test, lab_report, lab_result, lis_endpoint, outbox,
-    patient, patient_identifier, review_item, test_catalog, user,
+    access_log, alert_event, appointment, code_map, critical_alert, critical_threshold, delivery_attempt,
+    encounter, hl7_message, lab_order, lab_order_event, lab_order_test, lab_report, lab_result, lis_endpoint,
+    outbox, patient, patient_identifier, review_item, test_catalog, user,
 };
 use sea_orm::prelude::{Date, DateTimeUtc, Json};
 use sea_orm::{
@@ -196,6 +196,7 @@ fn declared(engine: DbBackend) -> Vec<(&'static str, Vec<String>)> {
     vec![
         entity::<access_log::Entity>(engine),
         entity::<alert_event::Entity>(engine),
+        entity::<appointment::Entity>(engine),
         entity::<code_map::Entity>(engine),
         entity::<critical_alert::Entity>(engine),
         entity::<critical_threshold::Entity>(engine),

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::domain::{
     critical::{Assessment, CodeRef, Facts, Subject, assess},
-    ids::{AlertId, OrderId, OrderTestId, PatientId, ReportId, ResultId},
-    matching::{self, MatchOutcome},
+    ids::{AlertId, OrderId, OrderTestId, ReportId, ResultId},
+    matching::{self, MatchOutcome, MatchWarning},
     order::{OrderStatus, Reported, TestStatus, order_status_from_tests},
     person::{Sex, age_in_days},
     report::{Observation, PatientBlock, Report, ReportedMessage},
@@ -30,6 +30,38 @@ pub fn decide(message: &ReportedMessage, known: &mut Known, rules: &Rules, ids: 
     decision
 }
 
+/// Whether anything in a message would have to wait for a person.
+pub fn any_held(message: &ReportedMessage, known: &Known, rules: &Rules) -> bool {
+    message.blocks.iter().any(|block| owner(block, known, rules).is_err())
+}
+
+fn owner(
+    block: &PatientBlock,
+    known: &Known,
+    rules: &Rules,
+) -> Result<(KnownPatient, Vec<MatchWarning>), HeldWith> {
+    match known.owner(&block.claim, &rules.local_authority) {
+        MatchOutcome::Review { reason, candidates } => Err((Held::Patient(reason), candidates)),
+        MatchOutcome::Linked { patient_id, warnings } => {
+            let of_another = |report: &Report| {
+                let order = order_of(report, known).and_then(|(order, _)| known.orders.get(&order));
+                order.is_some_and(|order| order.patient != patient_id)
+            };
+            if block.reports.iter().any(of_another) {
+                return Err((Held::OrderOfAnotherPatient, Vec::new()));
+            }
+            let patient = known.patient(patient_id).cloned();
+            let patient =
+                patient.ok_or((Held::Patient(matching::ReviewReason::UnknownIdentifier), Vec::new()))?;
+            Ok((patient, warnings))
+        }
+    }
+}
+
+fn order_of(report: &Report, known: &Known) -> Option<(OrderId, OrderTestId)> {
+    known.placers.get(report.placer.as_deref()?).copied()
+}
+
 /// Everything at hand while one message is decided.
 struct Desk<'a> {
     message: &'a ReportedMessage,
@@ -44,28 +76,13 @@ type HeldWith = (Held, Vec<matching::ScoredCandidate>);
 impl Desk<'_> {
     /// Whose results these are, or why nobody but a person can say.
     fn owner(&mut self, block: &PatientBlock) -> Result<KnownPatient, HeldWith> {
-        let authority = &self.rules.local_authority;
-        let candidates = self.known.candidates(&block.claim, authority);
-        match matching::decide(&block.claim, &candidates, authority) {
-            MatchOutcome::Review { reason, candidates } => Err((Held::Patient(reason), candidates)),
-            MatchOutcome::Linked { patient_id, warnings } => {
-                if block.reports.iter().any(|report| self.answers_order_of_another(report, patient_id)) {
-                    return Err((Held::OrderOfAnotherPatient, Vec::new()));
-                }
-                self.decision.warnings.extend(warnings.iter().map(ToString::to_string));
-                let patient = self.known.patient(patient_id).cloned();
-                patient.ok_or((Held::Patient(matching::ReviewReason::UnknownIdentifier), Vec::new()))
-            }
-        }
-    }
-
-    fn answers_order_of_another(&self, report: &Report, patient: PatientId) -> bool {
-        let order = self.order_of(report).and_then(|(order, _)| self.known.orders.get(&order));
-        order.is_some_and(|order| order.patient != patient)
+        let (patient, warnings) = owner(block, self.known, self.rules)?;
+        self.decision.warnings.extend(warnings.iter().map(ToString::to_string));
+        Ok(patient)
     }
 
     fn order_of(&self, report: &Report) -> Option<(OrderId, OrderTestId)> {
-        self.known.placers.get(report.placer.as_deref()?).copied()
+        order_of(report, self.known)
     }
 
     /// Files a patient's reports into the chart.

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 
 use crate::domain::{
     ids::{EncounterId, OrderId, OrderTestId, PatientId, ResultId},
-    matching::{Candidate, IdentifierKey, PatientClaim},
+    matching::{self, Candidate, IdentifierKey, MatchOutcome, PatientClaim},
     order::{OrderStatus, TestStatus},
     person::Sex,
     result::CurrentVersion,
@@ -107,7 +107,7 @@ impl std::fmt::Debug for Shown {
 
 impl Known {
     /// Patients whom the claim's identifiers may mean, each once, with the identifiers that hit.
-    pub(super) fn candidates(&self, claim: &PatientClaim, local_authority: &str) -> Vec<Candidate> {
+    fn candidates(&self, claim: &PatientClaim, local_authority: &str) -> Vec<Candidate> {
         let mut candidates: Vec<Candidate> = Vec::new();
         for key in claim.keys(local_authority) {
             for patient in self.patients.get(&key).map(Vec::as_slice).unwrap_or_default() {
@@ -118,6 +118,11 @@ impl Known {
             }
         }
         candidates
+    }
+
+    /// Whom a claim means.
+    pub fn owner(&self, claim: &PatientClaim, local_authority: &str) -> MatchOutcome {
+        matching::decide(claim, &self.candidates(claim, local_authority), local_authority)
     }
 
     /// A patient by id, among those loaded.

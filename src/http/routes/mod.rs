@@ -1,6 +1,7 @@
 //! One file per resource: its addresses, what comes in, and which use case answers.
 
 mod alerts;
+mod appointments;
 mod auth;
 mod encounters;
 mod health;
@@ -22,6 +23,7 @@ pub(super) fn all() -> OpenApiRouter<App> {
         .merge(auth::router())
         .merge(patients::router())
         .merge(encounters::router())
+        .merge(appointments::router())
         .merge(lab_orders::router())
         .merge(lab_results::router())
         .merge(alerts::router())

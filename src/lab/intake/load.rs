@@ -10,7 +10,7 @@ use crate::{
     domain::{
         ids::{EncounterId, OrderId, OrderTestId, PatientId, ResultId},
         intake::{CurrentResult, Ids, Known, KnownOrder, KnownPatient, KnownTest, Shown},
-        matching::IdentifierKey,
+        matching::{IdentifierKey, PatientClaim},
         order::{OrderStatus, TestStatus},
         person::Sex,
         report::ReportedMessage,
@@ -31,14 +31,20 @@ use crate::{
 
 /// Facts for one batch.
 pub(super) struct Loaded {
-    messages: HashMap<(i64, String), Vec<Stored>>,
-    /// Peer and control id of what was decided in this batch.
-    decided: HashSet<(i64, String)>,
+    /// What came before under the control ids of the batch.
+    pub(super) messages: Messages,
     /// What the decision looks at and keeps up to date.
     pub(super) known: Known,
 }
 
-impl Loaded {
+/// Messages under the control ids of a batch.
+pub(super) struct Messages {
+    stored: HashMap<(i64, String), Vec<Stored>>,
+    /// Peer and control id of what was decided in this batch.
+    decided: HashSet<(i64, String)>,
+}
+
+impl Messages {
     /// The stored answer, when these very bytes were here before.
     pub(super) fn stored(&self, arrival: &Arrival) -> Option<Outcome> {
         let stored = self.same_id(arrival).iter().find(|stored| stored.message_hash == arrival.hash)?;
@@ -57,7 +63,7 @@ impl Loaded {
 
     fn same_id(&self, arrival: &Arrival) -> &[Stored] {
         let key = (arrival.profile.id.get(), arrival.control_id().to_owned());
-        self.messages.get(&key).map(Vec::as_slice).unwrap_or_default()
+        self.stored.get(&key).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
@@ -70,24 +76,36 @@ fn results<'a>(arrivals: &'a [&Arrival]) -> impl Iterator<Item = &'a ReportedMes
 
 /// Loads what a batch needs.
 pub(super) async fn batch(ctx: &Ctx, tx: &Tx, arrivals: &[&Arrival]) -> Result<Loaded, DbErr> {
-    let control_ids: HashSet<String> =
-        arrivals.iter().map(|arrival| arrival.control_id().to_owned()).collect();
-    let mut messages: HashMap<(i64, String), Vec<Stored>> = HashMap::new();
-    for row in stored_messages(&**tx, control_ids.into_iter().collect()).await? {
-        messages.entry((row.lis_endpoint_id, row.message_control_id.clone())).or_default().push(row);
-    }
+    let messages = messages(tx, arrivals).await?;
     let mut known = Known::default();
-    load_patients(ctx, tx, arrivals, &mut known).await?;
+    let blocks = results(arrivals).flat_map(|message| &message.blocks);
+    patients(ctx, tx, blocks.map(|block| &block.claim), &mut known).await?;
     load_orders(tx, arrivals, &mut known).await?;
     load_results(tx, arrivals, &mut known).await?;
-    Ok(Loaded { messages, decided: HashSet::new(), known })
+    Ok(Loaded { messages, known })
 }
 
-async fn load_patients(ctx: &Ctx, tx: &Tx, arrivals: &[&Arrival], known: &mut Known) -> Result<(), DbErr> {
+/// Loads what came before under the same control ids.
+pub(super) async fn messages(tx: &Tx, arrivals: &[&Arrival]) -> Result<Messages, DbErr> {
+    let control_ids: HashSet<String> =
+        arrivals.iter().map(|arrival| arrival.control_id().to_owned()).collect();
+    let mut stored: HashMap<(i64, String), Vec<Stored>> = HashMap::new();
+    for row in stored_messages(&**tx, control_ids.into_iter().collect()).await? {
+        stored.entry((row.lis_endpoint_id, row.message_control_id.clone())).or_default().push(row);
+    }
+    Ok(Messages { stored, decided: HashSet::new() })
+}
+
+/// Loads the patients whom these claims may mean.
+pub(super) async fn patients<'a>(
+    ctx: &Ctx,
+    tx: &Tx,
+    claims: impl Iterator<Item = &'a PatientClaim>,
+    known: &mut Known,
+) -> Result<(), DbErr> {
     let authority = &ctx.config.sending_facility;
-    let blocks = results(arrivals).flat_map(|message| &message.blocks);
     let values: HashSet<String> =
-        blocks.flat_map(|block| block.claim.keys(authority)).map(|key| key.value).collect();
+        claims.flat_map(|claim| claim.keys(authority)).map(|key| key.value).collect();
     for (identifier, patient) in patients_of(&**tx, values.into_iter().collect()).await? {
         let key = IdentifierKey::new(Some(&identifier.authority), &identifier.value, authority);
         let patient = KnownPatient {

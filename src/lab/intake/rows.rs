@@ -13,31 +13,67 @@ use crate::{
         report::{Observation, Report, ReportedMessage},
         result::Effect,
     },
-    hl7::Warning,
+    hl7::{Fault, Warning},
     lab::arrival::{Arrival, Content},
     store::entity::{alert_event, critical_alert, hl7_message, lab_report, lab_result, review_item},
 };
+
+/// What a message row says of what became of the message.
+pub(super) struct Filed<'a> {
+    /// Its status.
+    pub(super) status: &'static str,
+    /// The chart it is part of.
+    pub(super) patient: Option<i64>,
+    /// The order it concerns.
+    pub(super) order: Option<i64>,
+    /// Observations that became result rows.
+    pub(super) stored: usize,
+    /// Observations that wait for a person.
+    pub(super) in_review: usize,
+    /// Words for what was lenient or odd in filing it.
+    pub(super) warnings: &'a [String],
+    /// Whether its control id was used before, with other content.
+    pub(super) reused_id: bool,
+}
+
+impl<'a> Filed<'a> {
+    /// As decided.
+    pub(super) fn of(arrival: &Arrival, decision: &'a Decision, reused_id: bool, ack: &Ack) -> Self {
+        // A message that also holds somebody else's results is no part of this patient's chart.
+        let owner = match decision.patients.as_slice() {
+            [first, others @ ..]
+                if decision.review.is_none() && others.iter().all(|other| other == first) =>
+            {
+                Some(first.get())
+            }
+            _ => None,
+        };
+        Self {
+            status: if ack.faults.is_empty() {
+                status(arrival, decision.review.is_some())
+            } else {
+                "refused"
+            },
+            patient: owner,
+            order: decision.orders.first().map(|moved| moved.order.get()),
+            stored: decision.results.len(),
+            in_review: decision.review.as_ref().map_or(0, |review| review.observations),
+            warnings: &decision.warnings,
+            reused_id,
+        }
+    }
+}
 
 /// A message with its outcome and its answer.
 pub(super) fn message(
     arrival: &Arrival,
     id: Option<i64>,
-    decision: &Decision,
-    reused_id: bool,
+    filed: &Filed<'_>,
     ack: &Ack,
     now: DateTime<Utc>,
 ) -> hl7_message::ActiveModel {
     let header = &arrival.header;
     let hd = |hd: &crate::hl7::datatypes::Hd| hd.key().map(str::to_owned);
-    let in_review = decision.review.as_ref().map_or(0, |review| review.observations);
-    let stored = decision.results.len();
-    // A message that also holds somebody else's results is no part of this patient's chart.
-    let owner = match decision.patients.as_slice() {
-        [first, others @ ..] if decision.review.is_none() && others.iter().all(|other| other == first) => {
-            Some(first.get())
-        }
-        _ => None,
-    };
     hl7_message::ActiveModel {
         id: id.map_or(sea_orm::ActiveValue::NotSet, Set),
         message_uid: Set(arrival.uid.clone()),
@@ -57,22 +93,22 @@ pub(super) fn message(
         message_hash: Set(arrival.hash.clone()),
         size_bytes: Set(arrival.size as i64),
         charset: Set(arrival.charset.map(|name| cut(name, 30))),
-        status: Set(status(arrival, decision).into()),
+        status: Set(filed.status.into()),
         ack_status: Set(ack.code.map(str::to_owned)),
         ack_bytes: Set((!ack.frames.is_empty()).then(|| super::save::join_frames(&ack.frames))),
         ack_control_id: Set(ack.code.map(|_| arrival.reply_id().to_owned())),
         acked_at: Set(ack.code.map(|_| now)),
         ack_latency_us: Set(ack.code.and_then(|_| (now - arrival.received_at).num_microseconds())),
         source_ip: Set(arrival.peer.map(|ip| ip.to_string())),
-        patient_id: Set(owner),
-        lab_order_id: Set(decision.orders.first().map(|moved| moved.order.get())),
+        patient_id: Set(filed.patient),
+        lab_order_id: Set(filed.order),
         original_message_id: Set(None),
-        error_detail: Set(error_detail(arrival)),
-        warnings: Set(warnings(arrival, decision, reused_id)),
+        error_detail: Set(error_detail(&ack.faults)),
+        warnings: Set(warnings(arrival, filed)),
         observations_received: Set(arrival.observations as i32),
-        observations_stored: Set(stored as i32),
-        observations_in_review: Set(in_review as i32),
-        observations_rejected: Set(arrival.observations.saturating_sub(stored + in_review) as i32),
+        observations_stored: Set(filed.stored as i32),
+        observations_in_review: Set(filed.in_review as i32),
+        observations_rejected: Set(arrival.observations.saturating_sub(filed.stored + filed.in_review) as i32),
         duplicates_seen: Set(0),
         message_time: Set(match &arrival.content {
             Content::Results(results) => results.sent_at,
@@ -83,26 +119,28 @@ pub(super) fn message(
     }
 }
 
-fn status(arrival: &Arrival, decision: &Decision) -> &'static str {
+/// `stored`, `unmatched` (something waits for a person), `ignored`, `refused`, or `logged` (an acknowledgment).
+pub(super) fn status(arrival: &Arrival, in_review: bool) -> &'static str {
     match &arrival.content {
         Content::Refused(..) => "refused",
         Content::StrayAck => "logged",
-        Content::Results(_) if decision.review.is_some() => "unmatched",
-        Content::Results(_) => "stored",
+        Content::Ignored => "ignored",
+        Content::Results(_) | Content::Event(_) if in_review => "unmatched",
+        Content::Results(_) | Content::Event(_) => "stored",
     }
 }
 
 /// Codes and locations, never content.
-fn error_detail(arrival: &Arrival) -> Option<String> {
-    let Content::Refused(_, faults) = &arrival.content else { return None };
-    Some(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+fn error_detail(faults: &[Fault]) -> Option<String> {
+    let all = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    Some(all).filter(|all| !all.is_empty())
 }
 
-fn warnings(arrival: &Arrival, decision: &Decision, reused_id: bool) -> Value {
+fn warnings(arrival: &Arrival, filed: &Filed<'_>) -> Value {
     let word = |warning: &Warning| json!({ "code": warning.code, "location": warning.location.map(|location| location.to_string()) });
-    let mut all: Vec<Value> = arrival.warnings.iter().map(word).collect();
-    all.extend(decision.warnings.iter().map(|code| json!({ "code": code })));
-    if reused_id {
+    let mut all: Vec<Value> = arrival.warnings.iter().chain(&arrival.told).map(word).collect();
+    all.extend(filed.warnings.iter().map(|code| json!({ "code": code })));
+    if filed.reused_id {
         all.push(json!({ "code": "control_id_reused" }));
     }
     Value::Array(all)
@@ -289,7 +327,7 @@ fn source(message_id: i64, new: &NewAlert) -> String {
 }
 
 /// What an unmatched message says of its patient, for the eyes of whoever finds out who it is.
-fn claimed(claim: &PatientClaim) -> Value {
+pub(super) fn claimed(claim: &PatientClaim) -> Value {
     json!({
         "mrn": claim.identifiers.first().map(|identifier| &identifier.value),
         "last_name": claim.family,

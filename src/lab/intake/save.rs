@@ -80,7 +80,8 @@ fn collect(ctx: &Ctx, tx: &mut Tx, entry: &Settled<'_>, written: &mut Rows) {
         }
         Outcome::New { message, decision, reused_id, ack } => (*message, decision, *reused_id, ack),
     };
-    written.messages.push(rows::message(entry.arrival, Some(message), decision, reused_id, ack, now));
+    let filed = rows::Filed::of(entry.arrival, decision, reused_id, ack);
+    written.messages.push(rows::message(entry.arrival, Some(message), &filed, ack, now));
     let Some(content) = results(entry.arrival) else { return };
     let around = rows::Surroundings {
         message: content,
@@ -224,8 +225,9 @@ async fn annotate(tx: &Tx, alert: critical_alert::Model, note: Value) -> Result<
 /// Keeps a message whose content the database refuses: its bytes, its hash and its answer.
 pub(super) async fn quarantined(ctx: &Ctx, arrival: &Arrival, ack: Ack) -> Result<(), DbErr> {
     let tx = db::write(&ctx.db, "quarantine").await?;
-    let mut row = rows::message(arrival, None, &Decision::default(), false, &ack, ctx.clock.now());
-    row.status = Set("quarantined".into());
+    let decision = Decision::default();
+    let filed = rows::Filed { status: "quarantined", ..rows::Filed::of(arrival, &decision, false, &ack) };
+    let mut row = rows::message(arrival, None, &filed, &ack, ctx.clock.now());
     row.error_detail = Set(Some("content cannot be stored".into()));
     row.insert(&*tx).await?;
     tx.commit().await?;

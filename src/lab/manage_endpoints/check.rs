@@ -3,7 +3,13 @@
 use ipnet::IpNet;
 
 use super::EndpointSettings;
-use crate::{hl7::charset::Charset, lab::LabError};
+use crate::{
+    hl7::charset::Charset,
+    lab::{
+        LabError,
+        endpoint_profile::{BadHabit, Habits},
+    },
+};
 
 /// Who begins: the lab, we, or either.
 pub const DIRECTIONS: [&str; 3] = ["inbound", "outbound", "both"];
@@ -126,6 +132,7 @@ fn wire(settings: &EndpointSettings) -> Result<(), LabError> {
     if !settings.profile.is_object() {
         return Err(LabError::invalid("profile", "must be an object"));
     }
+    Habits::read(&settings.profile).map_err(|BadHabit(why)| LabError::invalid("profile", why))?;
     // As JSON writes the one character that PostgreSQL cannot store.
     if settings.profile.to_string().contains("\\u0000") {
         return Err(LabError::invalid("profile", "must not contain control characters"));
@@ -176,7 +183,7 @@ mod tests {
             ("ack_mode", |s| s.ack_mode = "none".into()),
             ("time_zone", |s| s.time_zone = "Mars/Olympus".into()),
             ("profile", |s| s.profile = json!([])),
-            ("profile", |s| s.profile = json!({ "a": "b\0" })),
+            ("profile", |s| s.profile = json!({ "a": "b" })),
         ];
         for (expected, spoil) in table {
             let mut settings = lab();

@@ -2,6 +2,7 @@
 //! contract's.
 
 mod alert;
+mod appointment;
 mod encounter;
 mod endpoint;
 mod message;
@@ -10,6 +11,7 @@ mod patient;
 mod result;
 
 pub use alert::{AlertEventView, AlertPatient, AlertView};
+pub use appointment::AppointmentView;
 pub use encounter::EncounterView;
 pub use endpoint::EndpointView;
 pub use message::{AckView, MessageDetail, MessageView, Observations};

@@ -160,6 +160,7 @@ pub(super) fn write(
         facility: sim::FACILITY,
         faults: &decision.faults,
         warnings: &[],
+        told: &[],
     };
     ack.build()
 }

@@ -64,6 +64,7 @@ async fn accept_results(inbox: TcpListener, results: mpsc::UnboundedSender<Strin
             facility: "",
             faults: &[],
             warnings: &[],
+            told: &[],
         };
         stream.write_all(&wrap(&ack.build())).await.unwrap();
         let _ = results.send(String::from_utf8(bytes).unwrap());

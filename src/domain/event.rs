@@ -1,0 +1,28 @@
+//! What a message tells that is no report of results: one thing happened.
+
+mod appointment;
+
+pub use self::appointment::{Appointment, AppointmentChange, AppointmentStatus};
+use super::matching::PatientClaim;
+
+/// One thing that happened somewhere else.
+#[derive(Clone, PartialEq)]
+pub enum Event {
+    /// An appointment was made, moved, changed or called off.
+    Appointment(Appointment),
+}
+
+impl std::fmt::Debug for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Event([phi])")
+    }
+}
+
+impl Event {
+    /// The patient it is about first.
+    pub fn claim(&self) -> Option<&PatientClaim> {
+        match self {
+            Self::Appointment(appointment) => appointment.claim.as_ref(),
+        }
+    }
+}

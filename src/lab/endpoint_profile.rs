@@ -1,0 +1,233 @@
+//! How a sender's messages are read: what its endpoint says, and the standard's answer where it says nothing.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::{FixedOffset, NaiveDateTime, Offset, TimeZone};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    domain::{ids::EndpointId, result::ResultStatus},
+    hl7::{charset::Charset, positions::Positions},
+    store::entity::lis_endpoint,
+};
+
+/// A sender, as the intake needs to know it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// The endpoint; 0 for a loopback sender that none names.
+    pub id: EndpointId,
+    /// Set when MSH-18 is empty and the bytes are not UTF-8.
+    pub charset: Option<Charset>,
+    /// Zone of times without offset.
+    pub time_zone: chrono_tz::Tz,
+    /// Which acknowledgments it expects.
+    pub ack_mode: AckMode,
+    /// Its deviations from the standard.
+    pub habits: Arc<Habits>,
+    /// Where it puts what the standard has elsewhere.
+    pub positions: Arc<Positions>,
+}
+
+/// Whether MSH-15 and MSH-16 are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AckMode {
+    /// As the standard says.
+    #[default]
+    Auto,
+    /// One application acknowledgment whatever they say, for the many senders that fill them and still wait for an AA.
+    Original,
+    /// A commit acknowledgment also for a sender that leaves both fields empty.
+    Enhanced,
+}
+
+/// The `profile` object of an endpoint.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Habits {
+    /// Whether a missing field, a wrong type or an unknown code refuses the message (AE 101, 102, 103) instead of being
+    /// noted.
+    pub strict: bool,
+    /// Versions (MSH-12) taken; any of HL7 v2 when empty.
+    pub versions: Vec<String>,
+    /// Processing ids (MSH-11) taken.
+    pub processing_ids: Vec<String>,
+    /// Whether leniencies are told in the acknowledgment, as ERR of severity W.
+    pub ack_warnings: bool,
+    /// What becomes of results whose patient is not certain.
+    pub unmatched: Unmatched,
+    /// What becomes of types and events that are not taken.
+    pub unsupported: Unsupported,
+    /// Status of a result that has none anywhere (table 0085).
+    pub default_result_status: Option<String>,
+    /// Event of an ADT message that names none, neither in MSH-9 nor in EVN-1.
+    pub adt_default_event: Option<String>,
+    /// Standard position (`OBX-11`) to the one this sender uses (`OBX-10`).
+    pub positions: BTreeMap<String, String>,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self {
+            strict: false,
+            versions: Vec::new(),
+            processing_ids: ["P", "T", "D"].map(str::to_owned).to_vec(),
+            ack_warnings: false,
+            unmatched: Unmatched::default(),
+            unsupported: Unsupported::default(),
+            default_result_status: None,
+            adt_default_event: None,
+            positions: BTreeMap::new(),
+        }
+    }
+}
+
+/// What becomes of results whose patient is not certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unmatched {
+    /// They are kept and wait for a person: the laboratory cannot mend it.
+    #[default]
+    Review,
+    /// AE 204, for laboratories that can.
+    Reject,
+}
+
+/// What becomes of types and events that are not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unsupported {
+    /// AR 200 or 201.
+    #[default]
+    Reject,
+    /// Kept, accepted and otherwise ignored, for feeds that cannot be filtered at their source.
+    Store,
+}
+
+/// The part of a profile that cannot be used, for whoever sets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadHabit(pub String);
+
+impl Habits {
+    /// Reads a `profile` object. Errors: what in it cannot be used.
+    pub fn read(profile: &Value) -> Result<Self, BadHabit> {
+        let habits: Self =
+            serde_json::from_value(profile.clone()).map_err(|error| BadHabit(error.to_string()))?;
+        if let Some(status) = &habits.default_result_status {
+            let known = status.len() == 1 && ResultStatus::from_hl7(status) != ResultStatus::Unknown;
+            known.then_some(()).ok_or_else(|| bad("default_result_status must be a code of table 0085"))?;
+        }
+        if habits.processing_ids.iter().any(|id| !matches!(id.as_str(), "P" | "T" | "D")) {
+            return Err(bad("processing_ids must be codes of table 0103: P, T, D"));
+        }
+        if habits.versions.iter().any(|version| !version.starts_with("2.")) {
+            return Err(bad("versions must be of HL7 v2, such as 2.3 and 2.5.1"));
+        }
+        habits.positions()?;
+        Ok(habits)
+    }
+
+    fn positions(&self) -> Result<Positions, BadHabit> {
+        let pairs = self.positions.iter().map(|(to, from)| (to.as_str(), from.as_str()));
+        Positions::read(pairs).map_err(|error| bad(&error.to_string()))
+    }
+
+    /// Whether a message of this version is taken. Versions are compared as far as the profile names them: `2.5` takes
+    /// 2.5.1 too.
+    pub fn takes_version(&self, version: &str) -> bool {
+        let named = |known: &String| version == known || version.starts_with(&format!("{known}."));
+        self.versions.is_empty() || self.versions.iter().any(named)
+    }
+}
+
+fn bad(text: &str) -> BadHabit {
+    BadHabit(text.to_owned())
+}
+
+impl Profile {
+    /// The offset of a wall-clock time at the sender's place.
+    pub fn offset(&self, local: NaiveDateTime) -> Option<FixedOffset> {
+        self.time_zone.offset_from_local_datetime(&local).earliest().map(|offset| offset.fix())
+    }
+
+    /// A loopback sender that no endpoint names.
+    pub fn loopback() -> Self {
+        Self {
+            id: EndpointId::new(0),
+            charset: Some(Charset::LATIN_1),
+            time_zone: chrono_tz::UTC,
+            ack_mode: AckMode::Auto,
+            habits: Arc::default(),
+            positions: Arc::default(),
+        }
+    }
+
+    /// For a message whose sender is not who its address says: read far enough to be refused by name.
+    pub fn unknown() -> Self {
+        Self::loopback()
+    }
+
+    /// The profile of an endpoint. What is stored was checked when it was set; should it not read all the same, the
+    /// standard holds, and the log says so.
+    pub(crate) fn of(row: &lis_endpoint::Model) -> Self {
+        let habits = Habits::read(&row.profile).unwrap_or_else(|_| {
+            tracing::error!(
+                endpoint = row.id,
+                "the profile of this endpoint cannot be used; the standard holds"
+            );
+            Habits::default()
+        });
+        Self {
+            id: EndpointId::new(row.id),
+            charset: row.charset.as_deref().and_then(Charset::parse),
+            time_zone: row.time_zone.parse().unwrap_or(chrono_tz::UTC),
+            ack_mode: match row.ack_mode.as_str() {
+                "original" => AckMode::Original,
+                "enhanced" => AckMode::Enhanced,
+                _ => AckMode::Auto,
+            },
+            positions: Arc::new(habits.positions().unwrap_or_default()),
+            habits: Arc::new(habits),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_empty_profile_is_the_standard() {
+        let habits = Habits::read(&json!({})).unwrap();
+        assert!(!habits.strict && !habits.ack_warnings && habits.takes_version("2.1"));
+        assert_eq!(habits.processing_ids, ["P", "T", "D"]);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused() {
+        for profile in [
+            json!({ "stricct": true }),
+            json!({ "processing_ids": ["X"] }),
+            json!({ "versions": ["3.0"] }),
+            json!({ "default_result_status": "Q" }),
+            json!({ "unmatched": "drop" }),
+            json!({ "positions": { "OBX-11": "OBR-25" } }),
+            json!({ "positions": { "OBX": "OBX-3" } }),
+        ] {
+            assert!(Habits::read(&profile).is_err(), "{profile}");
+        }
+    }
+
+    #[test]
+    fn a_version_stands_for_its_minor_ones() {
+        let habits = Habits::read(&json!({ "versions": ["2.3", "2.5"] })).unwrap();
+        for (version, taken) in
+            [("2.3", true), ("2.3.1", true), ("2.5.1", true), ("2.4", false), ("2.31", false)]
+        {
+            assert_eq!(habits.takes_version(version), taken, "{version}");
+        }
+    }
+}

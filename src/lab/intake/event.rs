@@ -1,0 +1,150 @@
+//! A message that is no report of results: something happened elsewhere. It has a transaction to itself, because what it
+//! changes (a chart, an order, an appointment) is what the next message of the batch is decided by.
+
+mod appointment;
+
+use sea_orm::{ActiveModelTrait, DbErr};
+
+use super::{
+    Ack, Outcome, load,
+    rows::{self, Filed},
+};
+use crate::{
+    context::Ctx,
+    domain::{
+        event::Event,
+        ids::{OrderId, PatientId},
+        intake::{Known, Rules},
+        matching::{MatchOutcome, PatientClaim},
+    },
+    hl7::Fault,
+    lab::{
+        answer::{Reply, Verdict},
+        arrival::{Arrival, Content},
+    },
+    store::{
+        db::{self, Tx},
+        intake::{count_resends, reserve_ids},
+    },
+};
+
+/// What became of an event.
+#[derive(Default)]
+pub(super) struct Applied {
+    /// The chart it is part of.
+    pub(super) patient: Option<PatientId>,
+    /// The order it concerns.
+    pub(super) order: Option<OrderId>,
+    /// Whether something of it waits for a person.
+    pub(super) in_review: bool,
+    /// Words for what was lenient or odd; no content.
+    pub(super) warnings: Vec<String>,
+    /// Why it was not applied after all. Nothing may have been written then.
+    pub(super) refusal: Option<(Verdict, Fault)>,
+}
+
+impl Applied {
+    /// Not applied, for a reason in what is stored here.
+    #[allow(dead_code, reason = "what is refused by what is stored comes with the events that can be")]
+    pub(super) fn refused(verdict: Verdict, fault: Fault) -> Self {
+        Self { refusal: Some((verdict, fault)), ..Self::default() }
+    }
+}
+
+/// Everything at hand while an event is applied.
+pub(super) struct Desk<'a> {
+    pub(super) ctx: &'a Ctx,
+    pub(super) rules: &'a Rules,
+    pub(super) arrival: &'a Arrival,
+    /// Row of the message, written before anything that points at it.
+    pub(super) message: i64,
+}
+
+/// The event in a message, when it is one.
+pub(super) fn in_message(arrival: &Arrival) -> Option<&Event> {
+    match &arrival.content {
+        Content::Event(event) => Some(event),
+        _ => None,
+    }
+}
+
+/// Applies one event and answers, in one transaction.
+pub(super) async fn commit(
+    ctx: &Ctx,
+    rules: &Rules,
+    arrival: &Arrival,
+    event: &Event,
+) -> Result<Reply, DbErr> {
+    let mut tx = db::write(&ctx.db, "intake_event").await?;
+    let mut messages = load::messages(&tx, &[arrival]).await?;
+    if let Some(Outcome::Resent { message, answer }) = messages.stored(arrival) {
+        count_resends(&tx, message, 1).await?;
+        let receipt = tx.commit().await?;
+        tracing::info!(message, control_id = arrival.control_id(), "ACK again: the same message came again");
+        return Ok(Reply::accept(&receipt, answer));
+    }
+    let reused_id = messages.uses_known_id(arrival);
+    let [mut ids] = reserve_ids(&tx, [("hl7_messages", 1)]).await?;
+    let message = ids.pop_front().unwrap_or_default();
+    let desk = Desk { ctx, rules, arrival, message };
+    desk.write_message(&tx).await?;
+    let applied = desk.apply(&mut tx, event).await?;
+    let ack = desk.settle(&tx, &applied, reused_id).await?;
+    let receipt = tx.commit().await?;
+    ctx.hints.orders.wake();
+    super::count(arrival, &Filed { reused_id, ..desk.filed(&applied) }, &ack);
+    Ok(Reply::accept(&receipt, ack.frames))
+}
+
+impl Desk<'_> {
+    async fn apply(&self, tx: &mut Tx, event: &Event) -> Result<Applied, DbErr> {
+        match event {
+            Event::Appointment(appointment) => self.appointment(tx, appointment).await,
+        }
+    }
+
+    /// The row as far as it is known before the event is applied.
+    async fn write_message(&self, tx: &Tx) -> Result<(), DbErr> {
+        let ack = Ack { code: None, frames: Vec::new(), faults: Vec::new() };
+        let nothing = Applied::default();
+        let filed = self.filed(&nothing);
+        let row = rows::message(self.arrival, Some(self.message), &filed, &ack, self.ctx.clock.now());
+        row.insert(&**tx).await.map(|_| ())
+    }
+
+    /// Writes the outcome and the answer into the message's row.
+    async fn settle(&self, tx: &Tx, applied: &Applied, reused_id: bool) -> Result<Ack, DbErr> {
+        let (verdict, faults) = match &applied.refusal {
+            Some((verdict, fault)) => (*verdict, vec![fault.clone()]),
+            None => (Verdict::Accept, Vec::new()),
+        };
+        let (code, frames) = self.arrival.answer(self.ctx, verdict, &faults);
+        let ack = Ack { code, frames, faults };
+        let filed = Filed { reused_id, ..self.filed(applied) };
+        let row = rows::message(self.arrival, Some(self.message), &filed, &ack, self.ctx.clock.now());
+        row.update(&**tx).await?;
+        Ok(ack)
+    }
+
+    fn filed<'a>(&self, applied: &'a Applied) -> Filed<'a> {
+        Filed {
+            status: match applied.refusal {
+                Some(_) => "refused",
+                None => rows::status(self.arrival, applied.in_review),
+            },
+            patient: applied.patient.map(PatientId::get),
+            order: applied.order.map(OrderId::get),
+            stored: 0,
+            in_review: 0,
+            warnings: &applied.warnings,
+            reused_id: false,
+        }
+    }
+
+    /// Whom a claim means, by the same rule as for results.
+    pub(super) async fn owner(&self, tx: &Tx, claim: &PatientClaim) -> Result<MatchOutcome, DbErr> {
+        let mut known = Known::default();
+        load::patients(self.ctx, tx, std::iter::once(claim), &mut known).await?;
+        Ok(known.owner(claim, &self.rules.local_authority))
+    }
+}
