@@ -35,6 +35,8 @@ mod m0018_code_maps;
 mod m0019_users;
 mod m0020_access_logs;
 mod m0021_appointments;
+mod m0022_unmapped_codes;
+mod m0023_code_map_changes;
 
 /// Takes the steps a database lacks, and takes them back.
 pub struct Migrator;
@@ -63,6 +65,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0019_users::STEP),
             Box::new(m0020_access_logs::STEP),
             Box::new(m0021_appointments::STEP),
+            Box::new(m0022_unmapped_codes::STEP),
+            Box::new(m0023_code_map_changes::STEP),
         ]
     }
 }

@@ -19,6 +19,20 @@ impl std::fmt::Debug for Event {
 }
 
 impl Event {
+    /// What kind of thing happened, in one word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Appointment(_) => "appointment",
+        }
+    }
+
+    /// What happened, in words without content.
+    pub fn what(&self) -> String {
+        match self {
+            Self::Appointment(appointment) => appointment.change.to_string(),
+        }
+    }
+
     /// The patient it is about first.
     pub fn claim(&self) -> Option<&PatientClaim> {
         match self {

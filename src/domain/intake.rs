@@ -64,7 +64,7 @@ pub struct Place {
 }
 
 /// Everything a message does. What is not named here does not change.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
     /// Patients it was tied to.
     pub patients: Vec<PatientId>,

@@ -21,6 +21,7 @@
 //! | [`retry`] | what to do after an attempt to deliver a message |
 //! | [`alert`] | how an alert is closed |
 //! | [`access`] | who may do what |
+//! | [`loinc`] | whether a text is a LOINC code |
 //! | [`catalogue`] | the tests a clinic orders and their LOINC codes |
 
 mod redacted;
@@ -33,6 +34,7 @@ pub mod critical;
 pub mod event;
 pub mod ids;
 pub mod intake;
+pub mod loinc;
 pub mod matching;
 pub mod order;
 pub mod person;

@@ -9,11 +9,14 @@
 
 mod event;
 mod load;
+mod preview;
 mod rows;
 mod save;
+mod unmapped;
 
 use std::{collections::HashMap, time::Instant};
 
+pub(super) use preview::{Preview, preview};
 use rows::Filed;
 pub(super) use rows::set_assessment;
 use sea_orm::DbErr;
@@ -98,7 +101,7 @@ impl IntakeWatch {
 
 /// The worker. Ends when every sender of the queue is gone and nothing waits.
 pub async fn run(ctx: Ctx, mut inbox: IntakeInbox) {
-    let mut worker = Worker { ctx, rules: None };
+    let mut worker = Worker { ctx, rules: None, unmapped: unmapped::Seen::default() };
     let mut batch = Vec::new();
     let limit = worker.ctx.config.intake_batch_max;
     while inbox.0.recv_many(&mut batch, limit).await > 0 {
@@ -109,6 +112,7 @@ pub async fn run(ctx: Ctx, mut inbox: IntakeInbox) {
 struct Worker {
     ctx: Ctx,
     rules: Option<(Instant, Rules)>,
+    unmapped: unmapped::Seen,
 }
 
 /// One message with what was decided on it.
@@ -194,7 +198,10 @@ impl Worker {
         let mut tx = db::write(&self.ctx.db, "intake").await?;
         let settled = decide_all(&self.ctx, &tx, rules, arrivals).await?;
         save::batch(&self.ctx, &mut tx, &settled).await?;
+        let now = self.ctx.clock.now();
+        let codes = self.unmapped.note(&tx, &settled, now).await?;
         let receipt = tx.commit().await?;
+        self.unmapped.remember(codes, now);
         self.ctx.hints.orders.wake();
         log(&settled);
         Ok(replies(&receipt, &settled))
@@ -203,6 +210,9 @@ impl Worker {
     async fn refresh_rules(&mut self) -> Result<(), DbErr> {
         if self.rules.as_ref().is_none_or(|(at, _)| at.elapsed() > RULES_FRESH) {
             let rules = rules::load(&self.ctx, self.ctx.db.reader()).await?;
+            if self.rules.as_ref().is_none_or(|(_, before)| before.codes != rules.codes) {
+                self.unmapped.forget();
+            }
             self.rules = Some((Instant::now(), rules));
         }
         Ok(())
@@ -305,6 +315,14 @@ fn new(
     };
     let (code, frames) = arrival.answer(ctx, verdict, &faults);
     Outcome::New { message, decision: Box::new(decision), reused_id, ack: Ack { code, frames, faults } }
+}
+
+/// The results in a message, when it is one of results.
+fn results(arrival: &Arrival) -> Option<&ReportedMessage> {
+    match &arrival.content {
+        Content::Results(results) => Some(results),
+        _ => None,
+    }
 }
 
 /// Whether the endpoint wants results back whose patient is not certain, and these are such.

@@ -152,7 +152,7 @@ async fn results_of(ctx: &Ctx, message: i64) -> Result<Vec<i64>, DbErr> {
 
 /// Segments and fields with their names; `null` for bytes that cannot be read as a message, which is why they were
 /// refused.
-fn parsed(bytes: &[u8], charset: Option<&str>) -> Value {
+pub(super) fn parsed(bytes: &[u8], charset: Option<&str>) -> Value {
     let fallback = charset.and_then(Charset::parse);
     let Ok(decoded) = charset::decode(bytes, fallback) else { return Value::Null };
     let Ok(message) = Message::parse(&decoded.text) else { return Value::Null };

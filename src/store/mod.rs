@@ -4,6 +4,7 @@
 
 pub mod alerts;
 pub mod bulk;
+pub mod codes;
 pub mod db;
 pub mod endpoints;
 pub mod entity;

@@ -13,4 +13,5 @@ mod lab;
 mod openapi;
 mod order_flow;
 mod postgres;
+mod profile_flow;
 mod schema;

@@ -4,9 +4,10 @@
 
 use migration::{Migrator, MigratorTrait};
 use pms::store::entity::{
-    access_log, alert_event, appointment, code_map, critical_alert, critical_threshold, delivery_attempt,
-    encounter, hl7_message, lab_order, lab_order_event, lab_order_test, lab_report, lab_result, lis_endpoint,
-    outbox, patient, patient_identifier, review_item, test_catalog, user,
+    access_log, alert_event, appointment, code_map, code_map_change, critical_alert, critical_threshold,
+    delivery_attempt, encounter, hl7_message, lab_order, lab_order_event, lab_order_test, lab_report,
+    lab_result, lis_endpoint, outbox, patient, patient_identifier, review_item, test_catalog, unmapped_code,
+    user,
 };
 use sea_orm::prelude::{Date, DateTimeUtc, Json};
 use sea_orm::{
@@ -198,6 +199,8 @@ fn declared(engine: DbBackend) -> Vec<(&'static str, Vec<String>)> {
         entity::<alert_event::Entity>(engine),
         entity::<appointment::Entity>(engine),
         entity::<code_map::Entity>(engine),
+        entity::<code_map_change::Entity>(engine),
+        entity::<unmapped_code::Entity>(engine),
         entity::<critical_alert::Entity>(engine),
         entity::<critical_threshold::Entity>(engine),
         entity::<delivery_attempt::Entity>(engine),

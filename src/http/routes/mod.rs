@@ -3,6 +3,7 @@
 mod alerts;
 mod appointments;
 mod auth;
+mod code_maps;
 mod encounters;
 mod health;
 mod lab_orders;
@@ -10,6 +11,7 @@ mod lab_results;
 mod lis_endpoints;
 mod messages;
 mod patients;
+mod preview;
 pub(super) mod start;
 mod stream;
 
@@ -29,6 +31,8 @@ pub(super) fn all() -> OpenApiRouter<App> {
         .merge(alerts::router())
         .merge(stream::router())
         .merge(messages::router())
+        .merge(preview::router())
         .merge(lis_endpoints::router())
+        .merge(code_maps::router())
         .merge(health::router())
 }

@@ -68,6 +68,14 @@ pub(super) fn in_message(arrival: &Arrival) -> Option<&Event> {
     }
 }
 
+/// How an event ends.
+pub(super) enum Settlement {
+    /// The same bytes were here before, as this message, and got this answer.
+    Resent(i64, Vec<Vec<u8>>),
+    /// New: what became of it, its answer, and whether its control id was used before.
+    New(Applied, Ack, bool),
+}
+
 /// Applies one event and answers, in one transaction.
 pub(super) async fn commit(
     ctx: &Ctx,
@@ -76,24 +84,61 @@ pub(super) async fn commit(
     event: &Event,
 ) -> Result<Reply, DbErr> {
     let mut tx = db::write(&ctx.db, "intake_event").await?;
-    let mut messages = load::messages(&tx, &[arrival]).await?;
-    if let Some(Outcome::Resent { message, answer }) = messages.stored(arrival) {
-        count_resends(&tx, message, 1).await?;
-        let receipt = tx.commit().await?;
-        tracing::info!(message, control_id = arrival.control_id(), "ACK again: the same message came again");
-        return Ok(Reply::accept(&receipt, answer));
-    }
-    let reused_id = messages.uses_known_id(arrival);
-    let [mut ids] = reserve_ids(&tx, [("hl7_messages", 1)]).await?;
-    let message = ids.pop_front().unwrap_or_default();
-    let desk = Desk { ctx, rules, arrival, message };
-    desk.write_message(&tx).await?;
-    let applied = desk.apply(&mut tx, event).await?;
-    let ack = desk.settle(&tx, &applied, reused_id).await?;
+    let settlement = settle(ctx, &mut tx, rules, arrival, event).await?;
     let receipt = tx.commit().await?;
     ctx.hints.orders.wake();
-    super::count(arrival, &Filed { reused_id, ..desk.filed(&applied) }, &ack);
-    Ok(Reply::accept(&receipt, ack.frames))
+    match settlement {
+        Settlement::Resent(message, answer) => {
+            tracing::info!(
+                message,
+                control_id = arrival.control_id(),
+                "ACK again: the same message came again"
+            );
+            Ok(Reply::accept(&receipt, answer))
+        }
+        Settlement::New(applied, ack, reused_id) => {
+            super::count(arrival, &filed(arrival, &applied, reused_id), &ack);
+            Ok(Reply::accept(&receipt, ack.frames))
+        }
+    }
+}
+
+/// Applies one event in a transaction that the caller commits or drops.
+pub(super) async fn settle(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    rules: &Rules,
+    arrival: &Arrival,
+    event: &Event,
+) -> Result<Settlement, DbErr> {
+    let mut messages = load::messages(tx, &[arrival]).await?;
+    if let Some(Outcome::Resent { message, answer }) = messages.stored(arrival) {
+        count_resends(tx, message, 1).await?;
+        return Ok(Settlement::Resent(message, answer));
+    }
+    let reused_id = messages.uses_known_id(arrival);
+    let [mut ids] = reserve_ids(tx, [("hl7_messages", 1)]).await?;
+    let desk = Desk { ctx, rules, arrival, message: ids.pop_front().unwrap_or_default() };
+    desk.write_message(tx).await?;
+    let applied = desk.apply(tx, event).await?;
+    let ack = desk.settle(tx, &applied, reused_id).await?;
+    Ok(Settlement::New(applied, ack, reused_id))
+}
+
+/// What the message's row says.
+pub(super) fn filed<'a>(arrival: &Arrival, applied: &'a Applied, reused_id: bool) -> Filed<'a> {
+    Filed {
+        status: match applied.refusal {
+            Some(_) => "refused",
+            None => rows::status(arrival, applied.in_review),
+        },
+        patient: applied.patient.map(PatientId::get),
+        order: applied.order.map(OrderId::get),
+        stored: 0,
+        in_review: 0,
+        warnings: &applied.warnings,
+        reused_id,
+    }
 }
 
 impl Desk<'_> {
@@ -107,7 +152,7 @@ impl Desk<'_> {
     async fn write_message(&self, tx: &Tx) -> Result<(), DbErr> {
         let ack = Ack { code: None, frames: Vec::new(), faults: Vec::new() };
         let nothing = Applied::default();
-        let filed = self.filed(&nothing);
+        let filed = filed(self.arrival, &nothing, false);
         let row = rows::message(self.arrival, Some(self.message), &filed, &ack, self.ctx.clock.now());
         row.insert(&**tx).await.map(|_| ())
     }
@@ -120,25 +165,10 @@ impl Desk<'_> {
         };
         let (code, frames) = self.arrival.answer(self.ctx, verdict, &faults);
         let ack = Ack { code, frames, faults };
-        let filed = Filed { reused_id, ..self.filed(applied) };
+        let filed = filed(self.arrival, applied, reused_id);
         let row = rows::message(self.arrival, Some(self.message), &filed, &ack, self.ctx.clock.now());
         row.update(&**tx).await?;
         Ok(ack)
-    }
-
-    fn filed<'a>(&self, applied: &'a Applied) -> Filed<'a> {
-        Filed {
-            status: match applied.refusal {
-                Some(_) => "refused",
-                None => rows::status(self.arrival, applied.in_review),
-            },
-            patient: applied.patient.map(PatientId::get),
-            order: applied.order.map(OrderId::get),
-            stored: 0,
-            in_review: 0,
-            warnings: &applied.warnings,
-            reused_id: false,
-        }
     }
 
     /// Whom a claim means, by the same rule as for results.

@@ -5,16 +5,15 @@ use std::collections::{HashMap, HashSet};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DbErr};
 use serde_json::{Value, json};
 
-use super::{Ack, Outcome, Settled, rows};
+use super::{Ack, Outcome, Settled, results, rows};
 use crate::{
     context::Ctx,
     domain::{
         intake::{Correction, Decision, OrderMove, OrderNews},
         order::OrderEvent,
-        report::ReportedMessage,
     },
     lab::{
-        arrival::{Arrival, Content},
+        arrival::Arrival,
         order_progress::{Cause, move_order},
     },
     store::{
@@ -59,13 +58,6 @@ pub(super) async fn batch(ctx: &Ctx, tx: &mut Tx, settled: &[Settled<'_>]) -> Re
 fn decided<'s, 'a>(entry: &'s Settled<'a>) -> Option<(&'s Settled<'a>, i64, &'s Decision)> {
     match &entry.outcome {
         Outcome::New { message, decision, .. } => Some((entry, *message, decision)),
-        _ => None,
-    }
-}
-
-fn results(arrival: &Arrival) -> Option<&ReportedMessage> {
-    match &arrival.content {
-        Content::Results(results) => Some(results),
         _ => None,
     }
 }

@@ -3,19 +3,23 @@
 
 mod alert;
 mod appointment;
+mod code_map;
 mod encounter;
 mod endpoint;
 mod message;
 mod order;
 mod patient;
+mod preview;
 mod result;
 
 pub use alert::{AlertEventView, AlertPatient, AlertView};
 pub use appointment::AppointmentView;
+pub use code_map::{CodeMapView, UnmappedCodeView};
 pub use encounter::EncounterView;
 pub use endpoint::EndpointView;
 pub use message::{AckView, MessageDetail, MessageView, Observations};
 pub(crate) use order::strings;
 pub use order::{OrderDetail, OrderTestView, OrderView, TimelineEntry};
 pub use patient::{IdentifierView, PatientView};
+pub use preview::{PreviewResult, PreviewView, WouldStore};
 pub use result::{CriticalResultView, ResultView};
