@@ -57,6 +57,8 @@ pub struct Arrival {
     pub content: Content,
     /// OBX segments in it.
     pub observations: usize,
+    /// When it was made (MSH-7).
+    pub sent_at: Option<DateTime<Utc>>,
     reply_id: String,
 }
 
@@ -108,6 +110,7 @@ impl Arrival {
             told: reading.told,
             content: reading.content,
             observations: reading.observations,
+            sent_at: reading.sent_at,
             // 20 characters at most (MSH-10 before 2.6), unique over all processes.
             reply_id: format!("A{}", &random_hex::<9>()?),
         })
@@ -205,5 +208,6 @@ fn over_the_cap(head: &[u8]) -> Reading {
         told: Vec::new(),
         content: refused(Verdict::Error, Fault::new(ErrorCode::ValueTooLong, "message over the size cap")),
         observations: 0,
+        sent_at: None,
     }
 }

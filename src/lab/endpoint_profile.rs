@@ -48,6 +48,9 @@ pub struct Habits {
     /// Whether a missing field, a wrong type or an unknown code refuses the message (AE 101, 102, 103) instead of being
     /// noted.
     pub strict: bool,
+    /// Families (MSH-9.1) this sender may send, such as `ORU`; any that are taken at all when empty. A laboratory that only
+    /// reports should not be able to change charts by a registration.
+    pub message_types: Vec<String>,
     /// Versions (MSH-12) taken; any of HL7 v2 when empty.
     pub versions: Vec<String>,
     /// Processing ids (MSH-11) taken.
@@ -70,6 +73,7 @@ impl Default for Habits {
     fn default() -> Self {
         Self {
             strict: false,
+            message_types: Vec::new(),
             versions: Vec::new(),
             processing_ids: ["P", "T", "D"].map(str::to_owned).to_vec(),
             ack_warnings: false,
@@ -130,6 +134,11 @@ impl Habits {
     fn positions(&self) -> Result<Positions, BadHabit> {
         let pairs = self.positions.iter().map(|(to, from)| (to.as_str(), from.as_str()));
         Positions::read(pairs).map_err(|error| bad(&error.to_string()))
+    }
+
+    /// Whether this sender may send messages of a family.
+    pub fn takes_family(&self, family: &str) -> bool {
+        self.message_types.is_empty() || self.message_types.iter().any(|taken| taken == family)
     }
 
     /// Whether a message of this version is taken. Versions are compared as far as the profile names them: `2.5` takes

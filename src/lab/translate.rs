@@ -37,6 +37,12 @@ struct Zone<'a> {
     of_message: Option<FixedOffset>,
 }
 
+/// When a message was made (MSH-7).
+pub fn sent_at(header: &Header, profile: &Profile) -> Option<DateTime<Utc>> {
+    let zone = Zone::of(profile, header);
+    header.message_time.as_ref().and_then(|time| zone.instant(time))
+}
+
 /// A message of results in the clinic's words, with the key of each observation.
 pub fn results(
     view: &OruView,

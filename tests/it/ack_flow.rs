@@ -16,6 +16,7 @@ flows!(
     leniency_is_told_where_the_profile_asks,
     what_is_not_taken_can_be_kept,
     a_profile_can_turn_away_strangers,
+    a_sender_can_be_held_to_its_kinds,
     values_in_other_places_are_found,
     a_profile_that_cannot_be_used_is_refused,
     acknowledgments_are_never_answered,
@@ -193,6 +194,15 @@ async fn a_profile_can_turn_away_strangers(engine: Engine) {
     assert_eq!(detail["observations"], json!({"received": 1, "stored": 0, "in_review": 0, "rejected": 1}));
     app.jane().await;
     assert!(answer(&mut lab, &potassium("U2", "SURE")).await.contains("MSA|AA|U2"));
+    app.finish().await;
+}
+
+async fn a_sender_can_be_held_to_its_kinds(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    app.jane().await;
+    endpoint(&app, "BOOKING", json!({ "profile": { "message_types": ["SIU"] } })).await;
+    let text = answer(&mut app.lab().await, &potassium("U3", "BOOKING")).await;
+    assert!(text.contains("MSA|AR|U3|") && text.contains("ERR||MSH^1^9|200^"), "{text}");
     app.finish().await;
 }
 

@@ -46,7 +46,13 @@ pub(super) fn taken(header: &Header, message: &Message<'_>, profile: &Profile) -
     if (version != "2" && !version.starts_with("2.")) || !habits.takes_version(version) {
         return reject(ErrorCode::UnsupportedVersion, "version is not taken", 12);
     }
-    match kind(header, message, profile) {
+    let family = header.message_code.as_deref().unwrap_or_default();
+    let kind = if habits.takes_family(family) {
+        kind(header, message, profile)
+    } else {
+        Err(ErrorCode::UnsupportedMessageType)
+    };
+    match kind {
         Ok(kind) => Ok(Taken::As(kind)),
         Err(_) if habits.unsupported == Unsupported::Store => Ok(Taken::Ignored),
         Err(ErrorCode::UnsupportedEvent) => reject(ErrorCode::UnsupportedEvent, "event is not taken", 9),

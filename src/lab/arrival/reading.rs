@@ -50,6 +50,8 @@ pub struct Reading {
     pub content: Content,
     /// OBX segments in it.
     pub observations: usize,
+    /// When it was made (MSH-7).
+    pub sent_at: Option<DateTime<Utc>>,
 }
 
 /// Reads a message. `known`: whether the sender is who its address says.
@@ -61,6 +63,7 @@ pub fn read(bytes: &[u8], profile: &Profile, known: bool, received_at: DateTime<
         told: Vec::new(),
         content: Content::StrayAck,
         observations: 0,
+        sent_at: None,
     };
     let content = reading.decode(bytes, profile, known, received_at).unwrap_or_else(|refusal| refusal);
     reading.content = reading.strictly(content, profile);
@@ -81,6 +84,7 @@ impl Reading {
         let message = Message::parse(&decoded.text).map_err(error)?;
         self.warnings.extend(message.warnings().iter().cloned());
         self.header = Header::read(&message);
+        self.sent_at = translate::sent_at(&self.header, profile);
         self.observations = message.segments_named("OBX").count();
         storable(&self.header)?;
         if self.header.message_code.as_deref() == Some("ACK") {

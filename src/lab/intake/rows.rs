@@ -110,10 +110,7 @@ pub(super) fn message(
         observations_in_review: Set(filed.in_review as i32),
         observations_rejected: Set(arrival.observations.saturating_sub(filed.stored + filed.in_review) as i32),
         duplicates_seen: Set(0),
-        message_time: Set(match &arrival.content {
-            Content::Results(results) => results.sent_at,
-            _ => None,
-        }),
+        message_time: Set(arrival.sent_at),
         received_at: Set(arrival.received_at),
         processed_at: Set(Some(now)),
     }
