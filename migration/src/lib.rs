@@ -37,6 +37,7 @@ mod m0020_access_logs;
 mod m0021_appointments;
 mod m0022_unmapped_codes;
 mod m0023_code_map_changes;
+mod m0024_api_keys;
 
 /// Takes the steps a database lacks, and takes them back.
 pub struct Migrator;
@@ -67,6 +68,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0021_appointments::STEP),
             Box::new(m0022_unmapped_codes::STEP),
             Box::new(m0023_code_map_changes::STEP),
+            Box::new(m0024_api_keys::STEP),
         ]
     }
 }

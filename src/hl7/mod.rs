@@ -95,7 +95,7 @@ mod tests {
     }
 
     fn read_all(bytes: &[u8]) -> Result<(), Fault> {
-        batch::split(bytes);
+        batch::pieces(bytes);
         let decoded = charset::decode(bytes, Some(charset::Charset::LATIN_1))?;
         let message = message::Message::parse(&decoded.text)?;
         tree::tree(&message);

@@ -60,22 +60,35 @@ pub fn acknowledgments(
 }
 
 /// Bytes for a sender. One that accepts cannot be made without the receipt of a commit.
-pub struct Reply(Vec<Vec<u8>>);
+pub struct Reply {
+    frames: Vec<Vec<u8>>,
+    settled: bool,
+}
 
 impl Reply {
     /// "It is on disk": needs the proof.
     pub fn accept(_proof: &Receipt, frames: Vec<Vec<u8>>) -> Self {
-        Self(frames)
+        Self { frames, settled: true }
     }
 
-    /// An answer that promises nothing.
+    /// A refusal that stands: sending the message again is answered the same.
     pub fn refuse(frames: Vec<Vec<u8>>) -> Self {
-        Self(frames)
+        Self { frames, settled: true }
+    }
+
+    /// Nothing was done; the message has to come again.
+    pub fn not_now(frames: Vec<Vec<u8>>) -> Self {
+        Self { frames, settled: false }
     }
 
     /// The messages to send, each to be framed by itself.
     pub fn frames(&self) -> &[Vec<u8>] {
-        &self.0
+        &self.frames
+    }
+
+    /// Whether this is the last word.
+    pub fn is_settled(&self) -> bool {
+        self.settled
     }
 }
 

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use super::{endpoint_profile::Profile, error::LabError, views};
 use crate::{
     context::Ctx,
+    domain::ids::EndpointId,
     store::{endpoints, entity::lis_endpoint},
 };
 
@@ -82,6 +83,29 @@ impl Directory {
             return Ok(Some(Profile::of(&entry.row)));
         }
         Ok(loopback.then(Profile::loopback))
+    }
+
+    /// Whether messages may come from an endpoint at all: it is there, in use, and meant to send.
+    pub async fn hears(&self, ctx: &Ctx, endpoint: EndpointId) -> Result<bool, LabError> {
+        Ok(endpoint.get() == 0 || self.entries(ctx).await?.iter().any(|entry| entry.row.id == endpoint.get()))
+    }
+
+    /// The profile for a message of an endpoint that is known by other means than its address. `None`: a sender of this
+    /// name is not that endpoint.
+    pub async fn profile_of(
+        &self,
+        ctx: &Ctx,
+        endpoint: EndpointId,
+        application: &str,
+        facility: &str,
+    ) -> Result<Option<Profile>, LabError> {
+        if endpoint.get() == 0 {
+            return Ok(Some(Profile::loopback()));
+        }
+        let entries = self.entries(ctx).await?;
+        let found = entries.iter().find(|entry| entry.row.id == endpoint.get());
+        let fits = |entry: &&Entry| entry.is_unnamed() || entry.is_named(application, facility);
+        Ok(found.filter(fits).map(|entry| Profile::of(&entry.row)))
     }
 }
 

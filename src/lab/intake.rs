@@ -97,6 +97,11 @@ impl IntakeWatch {
     pub fn is_alive(&self) -> bool {
         self.0.iter().all(|queue| queue.upgrade().is_some_and(|queue| !queue.is_closed()))
     }
+
+    /// The queue, as long as somebody keeps it open.
+    pub fn open(&self) -> Option<IntakeQueue> {
+        self.0.iter().map(mpsc::WeakSender::upgrade).collect::<Option<_>>().map(IntakeQueue)
+    }
 }
 
 /// The worker. Ends when every sender of the queue is gone and nothing waits.
@@ -223,7 +228,7 @@ impl Worker {
         let fault = Fault::new(ErrorCode::Internal, "not stored, send it again");
         let (_, frames) = arrival.answer(&self.ctx, Verdict::Reject, &[fault]);
         tracing::warn!(control_id = arrival.control_id(), "NACK AR: the database is not available");
-        Reply::refuse(frames)
+        Reply::not_now(frames)
     }
 
     /// Keeps the bytes of a message whose content the database refuses, and says so.

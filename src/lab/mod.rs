@@ -4,6 +4,7 @@
 pub mod access;
 pub mod acknowledge_alert;
 pub mod answer;
+pub mod api_keys;
 pub mod appointments;
 pub mod arrival;
 pub mod cancel_order;
@@ -34,6 +35,7 @@ pub mod read_orders;
 pub mod read_patients;
 pub mod read_results;
 mod record_attempt;
+pub mod reception;
 pub mod record_result;
 pub mod register_patient;
 pub mod route_order;
@@ -41,6 +43,7 @@ pub mod rules;
 pub mod seed;
 pub mod sign_in;
 pub mod stream_tickets;
+pub mod submit_hl7;
 mod translate;
 pub mod views;
 

@@ -1,5 +1,6 @@
-//! Passwords, bearer tokens and the keyring of message encryption.
+//! Passwords, bearer tokens, keys of machines and the keyring of message encryption.
 
+pub mod api_keys;
 pub mod keyring;
 pub mod passwords;
 pub(crate) mod secret_file;

@@ -248,7 +248,8 @@ impl Scribe {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::hl7::{adt::Adt, batch, message::Message, orm::Orm, oru::Oru};
+    use crate::hl7::batch::{self, Piece};
+    use crate::hl7::{adt::Adt, frame::Frame, message::Message, orm::Orm, oru::Oru};
 
     const ALL: [Kind; 1] = [Kind::All];
 
@@ -268,11 +269,11 @@ mod tests {
     fn the_file_splits_into_what_was_written_and_all_of_it_can_be_read() {
         let messages = generate(&ALL, 23, 1, now());
         let file = file(&messages);
-        let batch = batch::split(&file);
-        let found: Vec<&[u8]> =
-            batch.messages.iter().map(|found| found.strip_suffix(b"\n").unwrap()).collect();
-        assert_eq!(found, messages.iter().map(Vec::as_slice).collect::<Vec<_>>());
-        assert!(batch.warnings.is_empty());
+        let found: Vec<Piece> = messages
+            .iter()
+            .map(|message| Piece::Message(Frame::Message([message.as_slice(), b"\n"].concat())))
+            .collect();
+        assert_eq!(batch::pieces(&file), found);
         let (mut control_ids, mut events) = (Vec::new(), Vec::new());
         for message in &messages {
             let text = std::str::from_utf8(message).unwrap();

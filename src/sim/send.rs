@@ -27,7 +27,10 @@ use self::{http::Target, line::Line, report::Tally, template::Template};
 use super::numbering::base36;
 use crate::{
     clock::Clock,
-    hl7::{batch, frame::Framer},
+    hl7::{
+        batch::{self, Piece},
+        frame::Frame,
+    },
 };
 
 /// A sender that cannot connect this often in a row gives up.
@@ -144,23 +147,18 @@ fn key_from_environment() -> Option<String> {
 
 /// The messages of a file. A line end that a file has between messages is no part of one.
 fn messages(file: &[u8]) -> Vec<Vec<u8>> {
-    if file.contains(&0x0B) {
-        let mut frames = Vec::new();
-        Framer::new(usize::MAX).push(file, &mut frames);
-        let bytes = |frame| match frame {
-            crate::hl7::frame::Frame::Message(bytes) => Some(bytes),
-            crate::hl7::frame::Frame::Oversize { .. } => None,
-        };
-        return frames.into_iter().filter_map(bytes).collect();
-    }
-    let whole = |message: &&[u8]| {
+    let whole = |message: &[u8]| {
         let end = message.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |at| at + 1);
         let (body, rest) = message.split_at(end);
         // A message whose own lines end with LF is sent as it stands.
         let own_end: &[u8] = if body.contains(&b'\n') { rest } else { b"\r" };
         [body, own_end].concat()
     };
-    batch::split(file).messages.iter().map(whole).collect()
+    let message = |piece| match piece {
+        Piece::Message(Frame::Message(bytes)) => Some(whole(&bytes)),
+        _ => None,
+    };
+    batch::pieces(file).into_iter().filter_map(message).collect()
 }
 
 /// Marks the numbers of this run, so that the next run's are other ones.

@@ -4,7 +4,7 @@
 
 use migration::{Migrator, MigratorTrait};
 use pms::store::entity::{
-    access_log, alert_event, appointment, code_map, code_map_change, critical_alert, critical_threshold,
+    access_log, alert_event, api_key, appointment, code_map, code_map_change, critical_alert, critical_threshold,
     delivery_attempt, encounter, hl7_message, lab_order, lab_order_event, lab_order_test, lab_report,
     lab_result, lis_endpoint, outbox, patient, patient_identifier, review_item, test_catalog, unmapped_code,
     user,
@@ -196,6 +196,7 @@ fn is_foreign_key_violation(error: Option<DbErr>) -> bool {
 fn declared(engine: DbBackend) -> Vec<(&'static str, Vec<String>)> {
     vec![
         entity::<access_log::Entity>(engine),
+        entity::<api_key::Entity>(engine),
         entity::<alert_event::Entity>(engine),
         entity::<appointment::Entity>(engine),
         entity::<code_map::Entity>(engine),

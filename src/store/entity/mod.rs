@@ -27,6 +27,7 @@ use plain_entity;
 
 pub mod access_log;
 pub mod alert_event;
+pub mod api_key;
 pub mod appointment;
 pub mod code_map;
 pub mod code_map_change;
