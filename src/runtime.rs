@@ -21,10 +21,11 @@ use crate::{
     lab::{
         LabError, deliver,
         endpoint_directory::Directory,
-        intake::{self, IntakeWatch},
+        intake,
+        reception::{Reception, ReceptionWatch},
         seed,
     },
-    mllp::listener::{self, Door},
+    mllp::listener,
     security::{SecurityError, keyring::Keyring, random_hex, tokens::TokenKey},
     store::db::{Db, OpenError},
     telemetry,
@@ -131,8 +132,8 @@ pub async fn start(ctx: Ctx) -> Result<Service, RuntimeError> {
         jobs: Vec::new(),
         owner,
     };
-    let watch = service.start_intake(mllp);
-    service.start_http(http, watch);
+    let reception = service.start_intake(mllp);
+    service.start_http(http, reception.watch());
     service.start_jobs();
     Ok(service)
 }
@@ -162,19 +163,20 @@ async fn job(name: &'static str, work: impl Future<Output = Result<(), LabError>
 }
 
 impl Service {
-    fn start_intake(&mut self, mllp: TcpListener) -> IntakeWatch {
+    fn start_intake(&mut self, mllp: TcpListener) -> Reception {
         let (queue, inboxes) = intake::queue(&self.ctx);
         let worker = |inbox| spawn(intake::run(self.ctx.clone(), inbox));
         self.intake = inboxes.into_iter().map(worker).collect();
-        let watch = queue.watch();
-        let door = Door { ctx: self.ctx.clone(), intake: queue, directory: Directory::default() };
-        self.doors.spawn(listener::run(mllp, door, self.sessions.clone(), self.stop.clone()));
-        watch
+        let reception =
+            Reception { ctx: self.ctx.clone(), intake: queue, directory: Directory::default() };
+        let door = listener::run(mllp, reception.clone(), self.sessions.clone(), self.stop.clone());
+        self.doors.spawn(door);
+        reception
     }
 
-    fn start_http(&mut self, http: TcpListener, intake: IntakeWatch) {
+    fn start_http(&mut self, http: TcpListener, reception: ReceptionWatch) {
         let app = App::new(self.ctx.clone(), self.stop.clone(), telemetry::start_metrics())
-            .ready_while(move || intake.is_alive());
+            .receiving(reception);
         let stop = self.stop.clone();
         self.doors.spawn(async move {
             if let Err(error) = crate::http::app::serve(http, app, stop).await {

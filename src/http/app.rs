@@ -1,7 +1,6 @@
 //! The API as a whole: its shared parts, its document, its router, its door.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -19,6 +18,8 @@ use super::seats::Seats;
 use super::sign_in_limit::SignInLimit;
 use super::{docs, routes, schema};
 use crate::context::Ctx;
+use crate::lab::endpoint_directory::Directory;
+use crate::lab::reception::{Reception, ReceptionWatch};
 use crate::lab::stream_tickets::UsedTickets;
 use crate::security::random_hex;
 
@@ -37,7 +38,8 @@ pub struct App {
     /// Ends the streams.
     pub(super) stop: CancellationToken,
     pub(super) metrics: PrometheusHandle,
-    pub(super) ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    reception: Option<ReceptionWatch>,
+    pub(super) directory: Directory,
     pub(super) seats: Seats,
     pub(super) used_tickets: UsedTickets,
     pub(super) sign_in_limit: SignInLimit,
@@ -50,17 +52,29 @@ impl App {
             ctx,
             stop,
             metrics,
-            ready: Arc::new(|| true),
+            reception: None,
+            directory: Directory::default(),
             seats: Seats::default(),
             used_tickets: UsedTickets::default(),
             sign_in_limit: SignInLimit::default(),
         }
     }
 
-    /// Adds what else must hold for the service to be ready, such as a living intake worker.
+    /// Opens the way in for messages. The service is ready only as long as it is open.
     #[must_use]
-    pub fn ready_while(self, holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self { ready: Arc::new(holds), ..self }
+    pub fn receiving(self, reception: ReceptionWatch) -> Self {
+        Self { directory: reception.directory(), reception: Some(reception), ..self }
+    }
+
+    /// The way in, unless the service is stopping. Held no longer than it is used, since the intake ends when nobody holds
+    /// it any more: a caller who sends slowly must not keep it up.
+    pub(super) fn reception(&self) -> Option<Reception> {
+        self.reception.as_ref()?.open()
+    }
+
+    /// Whether what the API needs is there, the database apart.
+    pub(super) fn is_ready(&self) -> bool {
+        self.reception.as_ref().is_none_or(ReceptionWatch::is_alive)
     }
 }
 

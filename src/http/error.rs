@@ -25,6 +25,8 @@ pub enum ApiError {
         /// What the caller is told.
         detail: &'static str,
     },
+    /// 401 as plain text, as the senders of `POST /api/hl7` know it.
+    InvalidApiKey,
     /// 403: known, but not allowed.
     Forbidden,
     /// 404: what is missing, such as "Lab order not found".
@@ -35,6 +37,8 @@ pub enum ApiError {
     Conflict(Conflict),
     /// 413: the body is over the limit of the route.
     TooLarge,
+    /// 415: not a type that the route reads; the text says which ones it does.
+    UnsupportedMediaType(&'static str),
     /// 422: one entry for every field at fault.
     Unprocessable(Vec<Problem>),
     /// 429: come back in so many seconds.
@@ -72,11 +76,12 @@ impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized { .. } | Self::InvalidApiKey => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound(_) | Self::Missing(_) => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -87,7 +92,11 @@ impl ApiError {
     /// What the caller is told, where it is one sentence.
     fn detail(&self) -> Cow<'_, str> {
         let sentence = match self {
-            Self::BadRequest(detail) | Self::NotFound(detail) | Self::Unauthorized { detail } => detail,
+            Self::BadRequest(detail)
+            | Self::NotFound(detail)
+            | Self::UnsupportedMediaType(detail)
+            | Self::Unauthorized { detail } => detail,
+            Self::InvalidApiKey => "Unauthorized: Invalid API key",
             Self::Missing(noun) => return format!("{noun} not found").into(),
             Self::Forbidden => "Not enough permissions",
             Self::Conflict(conflict) => &conflict.detail,
@@ -109,13 +118,14 @@ impl ApiError {
                 facts.insert("detail".to_owned(), Value::from(self.detail()));
                 Json(facts).into_response()
             }
+            Self::InvalidApiKey => self.detail().into_owned().into_response(),
             _ => Json(json!({ "detail": self.detail() })).into_response(),
         }
     }
 
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
-            Self::Unauthorized { .. } => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Self::Unauthorized { .. } | Self::InvalidApiKey => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
             Self::TooManyRequests { retry_after } => {
                 Some((header::RETRY_AFTER, HeaderValue::from(*retry_after)))
             }
@@ -165,6 +175,8 @@ mod tests {
         let table = [
             (ApiError::BadRequest("No"), 400, r#"{"detail":"No"}"#),
             (ApiError::NOT_AUTHENTICATED, 401, r#"{"detail":"Not authenticated"}"#),
+            (ApiError::InvalidApiKey, 401, "Unauthorized: Invalid API key"),
+            (ApiError::UnsupportedMediaType("No"), 415, r#"{"detail":"No"}"#),
             (ApiError::Forbidden, 403, r#"{"detail":"Not enough permissions"}"#),
             (ApiError::NotFound("Lab order not found"), 404, r#"{"detail":"Lab order not found"}"#),
             (ApiError::Missing("Lab order"), 404, r#"{"detail":"Lab order not found"}"#),

@@ -135,7 +135,7 @@ fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
 }
 
 /// The content type without its parameters, in lower case.
-fn essence(headers: &HeaderMap) -> String {
+pub(super) fn essence(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, Object, Type};
-use utoipa::openapi::security::{Flow, OAuth2, Password, Scopes, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Flow, OAuth2, Password, Scopes, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{OpenApi, RefOr};
 use utoipa::{IntoResponses, OpenApi as _, ToSchema};
 
 /// Name of the security scheme; FastAPI calls it after its class.
 pub const SECURITY_SCHEME: &str = "OAuth2PasswordBearer";
+/// Name of the scheme of machines.
+pub const KEY_SCHEME: &str = "ApiKey";
 /// Where a token is got.
 pub const TOKEN_URL: &str = "/api/auth/token";
 
@@ -97,6 +99,8 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     let token = Flow::Password(Password::new(TOKEN_URL, Scopes::new()));
     let scheme = SecurityScheme::OAuth2(OAuth2::new([token]));
     document.components.get_or_insert_default().add_security_scheme(SECURITY_SCHEME, scheme);
+    let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("x-api-key")));
+    document.components.get_or_insert_default().add_security_scheme(KEY_SCHEME, key);
     let failures = Failures::responses();
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {

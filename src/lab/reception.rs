@@ -7,7 +7,7 @@
 
 mod batch_answer;
 
-use std::{collections::VecDeque, net::IpAddr};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use tokio::sync::oneshot;
 
@@ -20,12 +20,13 @@ use super::{
     intake::{IntakeQueue, IntakeWatch},
 };
 use crate::{
+    config::Config,
     context::Ctx,
     domain::ids::EndpointId,
     hl7::{
         Warning,
         ack::Reply as Acknowledgment,
-        batch::{Envelope, Piece, Splitter, Tally, is_plain},
+        batch::{Envelope, Names, Piece, Splitter, Tally, is_plain},
         frame::Frame,
     },
 };
@@ -82,7 +83,8 @@ pub struct Pending {
     /// Parts at the front that need no waiting for.
     done: usize,
     under_way: usize,
-    is_batch: bool,
+    /// Set for a batch with an envelope: who answers.
+    batch_of: Option<Arc<Config>>,
 }
 
 enum Part {
@@ -117,7 +119,8 @@ impl Reception {
             let (head, size) = (bytes[..bytes.len().min(4096)].to_vec(), bytes.len() as u64);
             return self.hand_in_one(bearer, Frame::Oversize { head, size }).await;
         }
-        let mut pending = Pending { is_batch: tally.is_headed(), ..Pending::default() };
+        let batch_of = tally.is_headed().then(|| self.ctx.config.clone());
+        let mut pending = Pending { batch_of, ..Pending::default() };
         let warnings = tally.warnings();
         for piece in pieces {
             self.hand_in_piece(bearer, piece, &warnings, &mut pending).await?;
@@ -182,6 +185,11 @@ impl ReceptionWatch {
         Some(Reception { ctx: self.ctx.clone(), intake, directory: self.directory.clone() })
     }
 
+    /// Who may send.
+    pub fn directory(&self) -> Directory {
+        self.directory.clone()
+    }
+
     /// Whether messages can still be handed in.
     pub fn is_alive(&self) -> bool {
         self.intake.is_alive()
@@ -219,7 +227,7 @@ impl Pending {
         Ok(())
     }
 
-    /// Waits until everything is settled.
+    /// Waits until everything is settled. Errors: the service stops.
     pub async fn answer(mut self) -> Result<Answer, LabError> {
         while self.done < self.parts.len() {
             self.settle_next().await?;
@@ -229,10 +237,9 @@ impl Pending {
         Ok(Answer {
             is_settled: replies().all(Reply::is_settled),
             is_accepted: replies().flat_map(Reply::frames).all(|frame| accepts(frame)),
-            messages: if self.is_batch {
-                vec![batch_answer::build(&parts, &self.names)]
-            } else {
-                replies().flat_map(Reply::frames).cloned().collect()
+            messages: match self.batch_of {
+                Some(us) => vec![batch_answer::build(&parts, names(&us))],
+                None => replies().flat_map(Reply::frames).cloned().collect(),
             },
         })
     }
@@ -245,6 +252,10 @@ impl Part {
             Self::Waiting(_) | Self::Envelope(..) => None,
         }
     }
+}
+
+fn names(config: &Config) -> Names<'_> {
+    Names { application: &config.sending_application, facility: &config.sending_facility }
 }
 
 fn accepts(frame: &[u8]) -> bool {

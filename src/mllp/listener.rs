@@ -10,24 +10,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::session;
-use crate::{
-    context::Ctx,
-    lab::{endpoint_directory::Directory, intake::IntakeQueue},
-};
-
-/// What every session needs.
-#[derive(Clone)]
-pub struct Door {
-    /// The service's shared parts.
-    pub ctx: Ctx,
-    /// The way to the intake worker.
-    pub intake: IntakeQueue,
-    /// Who may send.
-    pub directory: Directory,
-}
+use crate::lab::reception::Reception;
 
 /// Accepts until told to stop. Sessions finish what they have read.
-pub async fn run(listener: TcpListener, door: Door, sessions: TaskTracker, stop: CancellationToken) {
+pub async fn run(listener: TcpListener, door: Reception, sessions: TaskTracker, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(door.ctx.config.mllp_max_connections));
     if let Ok(address) = listener.local_addr() {
         tracing::info!("MLLP listener started on {address}");
@@ -58,7 +44,7 @@ pub async fn run(listener: TcpListener, door: Door, sessions: TaskTracker, stop:
     }
 }
 
-async fn greet(stream: TcpStream, peer: SocketAddr, door: Door, stop: CancellationToken) {
+async fn greet(stream: TcpStream, peer: SocketAddr, door: Reception, stop: CancellationToken) {
     match door.directory.admits(&door.ctx, peer.ip()).await {
         Ok(true) => session::run(stream, peer, door, stop).await,
         Ok(false) => turn_away(peer, "no endpoint allows plain text from this address"),

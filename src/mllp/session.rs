@@ -8,19 +8,15 @@ use tokio::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::oneshot,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::listener::Door;
 use crate::{
     hl7::frame::{Frame, Framer, wrap},
     lab::{
         LabError,
-        answer::Reply,
-        arrival::{Arrival, sender_names},
-        endpoint_profile::Profile,
+        reception::{Bearer, Reception},
     },
 };
 
@@ -29,7 +25,7 @@ const READ_BUFFER: usize = 16 * 1024;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Serves a connection until the sender leaves, breaks a limit, or the service stops.
-pub(super) async fn run(stream: TcpStream, peer: SocketAddr, door: Door, stop: CancellationToken) {
+pub(super) async fn run(stream: TcpStream, peer: SocketAddr, door: Reception, stop: CancellationToken) {
     // Answers are small and awaited: they must not be held back. Failing to set it costs speed only.
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
@@ -40,7 +36,7 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, door: Door, stop: C
 }
 
 struct Session {
-    door: Door,
+    door: Reception,
     peer: SocketAddr,
     reader: OwnedReadHalf,
     writer: OwnedWriteHalf,
@@ -109,25 +105,17 @@ impl Session {
 
     /// Hands over all frames of one read, so that a pipelining sender fills a batch, then answers in order.
     async fn settle(&mut self, frames: Vec<Frame>) -> Result<(), LabError> {
-        let mut waiting: VecDeque<oneshot::Receiver<Reply>> = VecDeque::new();
+        let bearer = Bearer::Peer(self.peer.ip());
+        let mut waiting = VecDeque::new();
         for frame in frames {
-            let arrival = self.arrival(frame).await?;
-            waiting.push_back(self.door.intake.submit(arrival).await?);
+            waiting.push_back(self.door.hand_in(bearer, frame).await?);
         }
-        while let Some(reply) = waiting.pop_front() {
-            let reply = reply.await.map_err(|_| LabError::Unavailable)?;
-            let bytes: Vec<u8> = reply.frames().iter().flat_map(|frame| wrap(frame)).collect();
+        while let Some(pending) = waiting.pop_front() {
+            let answer = pending.answer().await?;
+            let bytes: Vec<u8> = answer.messages.iter().flat_map(|message| wrap(message)).collect();
             let write = tokio::time::timeout(WRITE_TIMEOUT, self.writer.write_all(&bytes));
             write.await.map_err(|_| LabError::Unavailable)?.map_err(|_| LabError::Unavailable)?;
         }
         Ok(())
-    }
-
-    async fn arrival(&self, frame: Frame) -> Result<Arrival, LabError> {
-        let ctx = &self.door.ctx;
-        let (application, facility) = sender_names(&frame);
-        let peer = self.peer.ip();
-        let profile = self.door.directory.identify(ctx, peer, &application, &facility).await?;
-        Ok(Arrival::read(ctx, frame, profile, &Profile::unknown(), Some(peer))?)
     }
 }

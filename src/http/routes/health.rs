@@ -49,7 +49,7 @@ async fn healthz() -> Json<Health> {
     responses((status = 200, description = "Yes", body = Readiness), (status = 503, description = "No", body = Readiness)))]
 async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     let (database, tasks, stopping) =
-        (database_answers(&app.ctx).await, (app.ready)(), app.stop.is_cancelled());
+        (database_answers(&app.ctx).await, app.is_ready(), app.stop.is_cancelled());
     let ready = database && tasks && !stopping;
     let (code, status) =
         if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };

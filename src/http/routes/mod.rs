@@ -1,6 +1,7 @@
 //! One file per resource: its addresses, what comes in, and which use case answers.
 
 mod alerts;
+mod api_keys;
 mod appointments;
 mod auth;
 mod code_maps;
@@ -14,6 +15,7 @@ mod patients;
 mod preview;
 pub(super) mod start;
 mod stream;
+mod submit;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -32,6 +34,8 @@ pub(super) fn all() -> OpenApiRouter<App> {
         .merge(stream::router())
         .merge(messages::router())
         .merge(preview::router())
+        .merge(submit::router())
+        .merge(api_keys::router())
         .merge(lis_endpoints::router())
         .merge(code_maps::router())
         .merge(health::router())

@@ -2,6 +2,7 @@
 //! contract's.
 
 mod alert;
+mod api_key;
 mod appointment;
 mod code_map;
 mod encounter;
@@ -13,6 +14,7 @@ mod preview;
 mod result;
 
 pub use alert::{AlertEventView, AlertPatient, AlertView};
+pub use api_key::{ApiKeyView, NewApiKeyView};
 pub use appointment::AppointmentView;
 pub use code_map::{CodeMapView, UnmappedCodeView};
 pub use encounter::EncounterView;
