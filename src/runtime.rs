@@ -167,16 +167,15 @@ impl Service {
         let (queue, inboxes) = intake::queue(&self.ctx);
         let worker = |inbox| spawn(intake::run(self.ctx.clone(), inbox));
         self.intake = inboxes.into_iter().map(worker).collect();
-        let reception =
-            Reception { ctx: self.ctx.clone(), intake: queue, directory: Directory::default() };
+        let reception = Reception { ctx: self.ctx.clone(), intake: queue, directory: Directory::default() };
         let door = listener::run(mllp, reception.clone(), self.sessions.clone(), self.stop.clone());
         self.doors.spawn(door);
         reception
     }
 
     fn start_http(&mut self, http: TcpListener, reception: ReceptionWatch) {
-        let app = App::new(self.ctx.clone(), self.stop.clone(), telemetry::start_metrics())
-            .receiving(reception);
+        let app =
+            App::new(self.ctx.clone(), self.stop.clone(), telemetry::start_metrics()).receiving(reception);
         let stop = self.stop.clone();
         self.doors.spawn(async move {
             if let Err(error) = crate::http::app::serve(http, app, stop).await {

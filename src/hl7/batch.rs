@@ -69,6 +69,15 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Counts the whole.
+    pub fn of(pieces: &[Piece]) -> Self {
+        let mut tally = Self::default();
+        for piece in pieces {
+            tally.note(piece);
+        }
+        tally
+    }
+
     /// Counts a part.
     pub fn note(&mut self, piece: &Piece) {
         match piece {
@@ -188,8 +197,7 @@ mod tests {
         let (mut splitter, mut pieces) = (Splitter::new(100), Vec::new());
         splitter.push(bytes, &mut pieces);
         splitter.finish(&mut pieces);
-        let mut tally = Tally::default();
-        pieces.iter().for_each(|piece| tally.note(piece));
+        let tally = Tally::of(&pieces);
         (pieces, tally)
     }
 
@@ -216,7 +224,10 @@ mod tests {
             ),
             (b"\r\nMSH|1\nPID|1\n\nMSH|2\n", "MSH|1\nPID|1 MSH|2"),
             (b"\xEF\xBB\xBFMSH|1\r MSH|2", "\u{feff}MSH|1  MSH|2"),
-            (b"\x0bMSH|1\rPID|1\r\x1c\r\x0bMSH|2\x1c\x0bMSH|3\r\x1c\r", "\u{b}MSH|1\rPID|1 \u{b}MSH|2 \u{b}MSH|3"),
+            (
+                b"\x0bMSH|1\rPID|1\r\x1c\r\x0bMSH|2\x1c\x0bMSH|3\r\x1c\r",
+                "\u{b}MSH|1\rPID|1 \u{b}MSH|2 \u{b}MSH|3",
+            ),
             (b"hello\rMSH|1\rBTS\rworld\r", "?hello MSH|1 BTS ?world"),
             (b"BHS|^~\\&\r\n\r\nBTS|0\x1a", "BHS BTS"),
             (b"MSHX\rMSH1\rM", "?MSHX\rMSH1\rM"),
@@ -224,7 +235,11 @@ mod tests {
             (b"MSH|1\rOBX|1|FT|A||MSH|2\rNTE|MSH", "MSH|1\rOBX|1|FT|A||MSH|2\rNTE|MSH"),
         ];
         for (bytes, expected) in table {
-            assert_eq!(shape(bytes).replace(['\u{b}', '\u{feff}'], ""), expected.replace(['\u{b}', '\u{feff}'], ""), "{bytes:?}");
+            assert_eq!(
+                shape(bytes).replace(['\u{b}', '\u{feff}'], ""),
+                expected.replace(['\u{b}', '\u{feff}'], ""),
+                "{bytes:?}"
+            );
         }
     }
 

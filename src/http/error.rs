@@ -125,7 +125,9 @@ impl ApiError {
 
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
-            Self::Unauthorized { .. } | Self::InvalidApiKey => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Self::Unauthorized { .. } | Self::InvalidApiKey => {
+                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+            }
             Self::TooManyRequests { retry_after } => {
                 Some((header::RETRY_AFTER, HeaderValue::from(*retry_after)))
             }

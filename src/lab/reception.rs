@@ -113,8 +113,7 @@ impl Reception {
         let (mut splitter, mut pieces) = (Splitter::new(self.ctx.config.max_message_size), Vec::new());
         splitter.push(bytes, &mut pieces);
         splitter.finish(&mut pieces);
-        let mut tally = Tally::default();
-        pieces.iter().for_each(|piece| tally.note(piece));
+        let tally = Tally::of(&pieces);
         if tally.parcels() > MOST_MESSAGES {
             let (head, size) = (bytes[..bytes.len().min(4096)].to_vec(), bytes.len() as u64);
             return self.hand_in_one(bearer, Frame::Oversize { head, size }).await;

@@ -22,7 +22,11 @@ pub struct Submitter {
 
 /// Hands in a body: a message, several, or a batch, in the frame of MLLP or without it. Errors: `Denied`; `Invalid` when
 /// there is nothing in it; `Unavailable` when the service stops.
-pub async fn submit_hl7(reception: &Reception, submitter: &Submitter, body: &[u8]) -> Result<Answer, LabError> {
+pub async fn submit_hl7(
+    reception: &Reception,
+    submitter: &Submitter,
+    body: &[u8],
+) -> Result<Answer, LabError> {
     let ctx = &reception.ctx;
     let caller = &submitter.caller;
     access::permit(ctx, caller, Action::SubmitHl7, "hl7_message").await?;

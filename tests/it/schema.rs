@@ -4,10 +4,10 @@
 
 use migration::{Migrator, MigratorTrait};
 use pms::store::entity::{
-    access_log, alert_event, api_key, appointment, code_map, code_map_change, critical_alert, critical_threshold,
-    delivery_attempt, encounter, hl7_message, lab_order, lab_order_event, lab_order_test, lab_report,
-    lab_result, lis_endpoint, outbox, patient, patient_identifier, review_item, test_catalog, unmapped_code,
-    user,
+    access_log, alert_event, api_key, appointment, code_map, code_map_change, critical_alert,
+    critical_threshold, delivery_attempt, encounter, hl7_message, lab_order, lab_order_event, lab_order_test,
+    lab_report, lab_result, lis_endpoint, outbox, patient, patient_identifier, review_item, test_catalog,
+    unmapped_code, user,
 };
 use sea_orm::prelude::{Date, DateTimeUtc, Json};
 use sea_orm::{

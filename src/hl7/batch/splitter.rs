@@ -52,7 +52,9 @@ fn verdict(line: &[u8], complete: bool) -> Verdict {
         let open = could_be(BYTE_ORDER_MARK) || MARKS.iter().any(|(name, _)| could_be(*name));
         return if open { undecided } else { Verdict::Text };
     };
-    let Some((_, mark)) = MARKS.iter().find(|(known, _)| known.as_slice() == name) else { return Verdict::Text };
+    let Some((_, mark)) = MARKS.iter().find(|(known, _)| known.as_slice() == name) else {
+        return Verdict::Text;
+    };
     match body.get(3) {
         Some(separator) if separator.is_ascii_punctuation() => Verdict::Mark(*mark),
         // A trailer may be nothing but its name. A message without separator is none.
@@ -66,7 +68,9 @@ fn verdict(line: &[u8], complete: bool) -> Verdict {
 fn skip_lead(mut line: &[u8]) -> &[u8] {
     loop {
         match line {
-            [first, rest @ ..] if first.is_ascii_whitespace() || matches!(*first, SB | EB | SUB) => line = rest,
+            [first, rest @ ..] if first.is_ascii_whitespace() || matches!(*first, SB | EB | SUB) => {
+                line = rest;
+            }
             _ => match line.strip_prefix(BYTE_ORDER_MARK) {
                 Some(rest) => line = rest,
                 None => return line,

@@ -113,12 +113,13 @@ async fn submit_hl7(
     Er7(body): Er7,
 ) -> Result<Response, ApiError> {
     let reception = app.reception().ok_or(ApiError::Unavailable)?;
-    let answer = submit_hl7::submit_hl7(&reception, &submitter, &body).await.map_err(|error| match error {
-        LabError::Invalid { message, .. } => {
-            ApiError::Unprocessable(vec![Problem::value_error(vec![Loc::from("body")], &message)])
-        }
-        other => other.into(),
-    })?;
+    let answer =
+        submit_hl7::submit_hl7(&reception, &submitter, &body).await.map_err(|error| match error {
+            LabError::Invalid { message, .. } => {
+                ApiError::Unprocessable(vec![Problem::value_error(vec![Loc::from("body")], &message)])
+            }
+            other => other.into(),
+        })?;
     let status = match (answer.is_settled, answer.messages.is_empty()) {
         (false, _) => StatusCode::SERVICE_UNAVAILABLE,
         (true, true) => return Ok(StatusCode::NO_CONTENT.into_response()),

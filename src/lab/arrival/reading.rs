@@ -103,6 +103,7 @@ impl Reading {
             return Ok(Content::Ignored);
         };
         whole(&message)?;
+        finished(&message, &self.header)?;
         if profile.positions.is_empty() {
             return self.view(&message, kind, profile, received_at);
         }
@@ -162,6 +163,18 @@ pub(super) fn refused(verdict: Verdict, fault: Fault) -> Content {
 
 fn error(fault: Fault) -> Content {
     refused(Verdict::Error, fault)
+}
+
+/// A message that goes on in another one (MSH-14, DSC) is half a message, whatever its type: HL7 v2.5.1 §2.10.2.
+fn finished(message: &Message<'_>, header: &Header) -> Result<(), Content> {
+    let fault = Fault::new(ErrorCode::OtherHl7, "continued messages are not taken");
+    if header.continuation.is_some() {
+        return Err(error(fault.at(msh(14))));
+    }
+    match message.segments_named("DSC").find(|segment| segment.value(1).is_some()) {
+        Some(segment) => Err(error(fault.at(segment.at(1)))),
+        None => Ok(()),
+    }
 }
 
 /// A line that was meant as one of the segments we file by and cannot be read as one (`obx|…`, a byte order mark before

@@ -3,7 +3,7 @@
 //! A batch that comes again gets the same bytes, although nothing is stored of the envelope: its time and ids are made of
 //! the acknowledgments, and those are stored.
 
-use super::Part;
+use super::{Part, Reply};
 use crate::{
     hl7::batch::{Envelope, Names, header, separator_of, trailer},
     security::{hex, sha256},
@@ -24,7 +24,7 @@ struct Filling<'a> {
 /// Puts the replies into an envelope that mirrors the sender's.
 pub(super) fn build(parts: &[Part], names: Names<'_>) -> Vec<u8> {
     let frames: Vec<&[u8]> =
-        parts.iter().filter_map(Part::reply).flat_map(|reply| reply.frames()).map(Vec::as_slice).collect();
+        parts.iter().filter_map(Part::reply).flat_map(Reply::frames).map(Vec::as_slice).collect();
     let mut filling = Filling {
         out: Vec::new(),
         names,
@@ -107,7 +107,6 @@ fn time_of(frame: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::answer::Reply;
 
     const NAMES: Names<'_> = Names { application: "PMS_LAB", facility: "MPS_PMS" };
 
@@ -124,8 +123,13 @@ mod tests {
         let text = String::from_utf8_lossy(&build(parts, NAMES)).into_owned();
         // Ids are hashes.
         let short = |line: &str| match line.split_once("||||B") {
-            Some((head, tail)) => format!("{head} B{} {}", tail.len(), tail.rsplit('|').next().unwrap_or_default()),
-            None => line.split('|').next().unwrap_or_default().to_owned() + line.rsplit('|').next().unwrap_or_default(),
+            Some((head, tail)) => {
+                format!("{head} B{} {}", tail.len(), tail.rsplit('|').next().unwrap_or_default())
+            }
+            None => {
+                line.split('|').next().unwrap_or_default().to_owned()
+                    + line.rsplit('|').next().unwrap_or_default()
+            }
         };
         text.split_terminator('\r').map(short).collect()
     }
