@@ -39,7 +39,7 @@ pub async fn preview_message(
         None => Profile::loopback(),
     };
     let bytes = unframed(bytes);
-    if batch::split(&bytes).messages.len() > 1 {
+    if !batch::is_plain(&bytes) {
         return Err(LabError::invalid("body", "must hold one message"));
     }
     let arrival =
