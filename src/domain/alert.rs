@@ -34,6 +34,8 @@ spelled! {
         Escalate = "escalate",
         /// A person closed it.
         Resolve = "resolve",
+        /// What it was taken on or closed for turned out to be wrong.
+        Reopen = "reopen",
     }
 }
 
@@ -49,12 +51,13 @@ pub struct NotAllowed {
 
 impl AlertStatus {
     /// The only way a status changes. An alert may escalate more than once; it is resolved only after
-    /// somebody took it on.
+    /// somebody took it on, and it waits again when that was for the wrong patient.
     pub const fn advance(self, event: AlertEvent) -> Result<Self, NotAllowed> {
         match (self, event) {
             (Self::Open | Self::Escalated, AlertEvent::Acknowledge) => Ok(Self::Acknowledged),
             (Self::Open | Self::Escalated, AlertEvent::Escalate) => Ok(Self::Escalated),
             (Self::Acknowledged, AlertEvent::Resolve) => Ok(Self::Resolved),
+            (Self::Acknowledged | Self::Resolved, AlertEvent::Reopen) => Ok(Self::Open),
             _ => Err(NotAllowed { status: self, event }),
         }
     }
@@ -181,12 +184,12 @@ mod tests {
 
     #[test]
     fn every_transition_is_as_the_table_says() {
-        // A line per status, a column per event: acknowledge, escalate, resolve.
+        // A line per status, a column per event: acknowledge, escalate, resolve, reopen.
         let table = [
-            (AlertStatus::Open, ["acknowledged", "escalated", "-"]),
-            (AlertStatus::Acknowledged, ["-", "-", "resolved"]),
-            (AlertStatus::Escalated, ["acknowledged", "escalated", "-"]),
-            (AlertStatus::Resolved, ["-", "-", "-"]),
+            (AlertStatus::Open, ["acknowledged", "escalated", "-", "-"]),
+            (AlertStatus::Acknowledged, ["-", "-", "resolved", "open"]),
+            (AlertStatus::Escalated, ["acknowledged", "escalated", "-", "-"]),
+            (AlertStatus::Resolved, ["-", "-", "-", "open"]),
         ];
         for (status, expected) in table {
             let actual: Vec<&str> = AlertEvent::ALL

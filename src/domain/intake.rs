@@ -6,7 +6,7 @@ mod decide;
 mod known;
 
 pub use self::{
-    decide::{any_held, decide},
+    decide::{any_held, decide, decide_for},
     known::{CurrentResult, Known, KnownOrder, KnownPatient, KnownTest, Shown},
 };
 use super::{
@@ -83,7 +83,7 @@ pub struct Decision {
     /// Progress of orders.
     pub orders: Vec<OrderMove>,
     /// What could not be tied safely to a patient.
-    pub review: Option<Review>,
+    pub reviews: Vec<Review>,
     /// Words for what was lenient or odd; no content.
     pub warnings: Vec<String>,
 }
@@ -179,6 +179,13 @@ pub struct OrderMove {
     pub news: Option<OrderNews>,
 }
 
+impl Decision {
+    /// Observations that wait for a person.
+    pub fn observations_in_review(&self) -> usize {
+        self.reviews.iter().map(|review| review.observations).sum()
+    }
+}
+
 /// What a message says of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderNews {
@@ -212,10 +219,23 @@ impl Held {
     }
 }
 
-/// What waits for a person.
+/// Whose a block of a message is, as far as that is settled before the message is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The message has to say it.
+    Matched,
+    /// A person has said it.
+    Said(PatientId),
+    /// Nothing is decided about the block now: it is filed already, or waits for a decision of its own.
+    Settled,
+}
+
+/// What waits for a person: one decision, so the blocks of one stated patient. Two strangers in one message are two.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Review {
-    /// Why it was not tied to a patient.
+    /// Indexes of the blocks, never empty.
+    pub blocks: Vec<usize>,
+    /// Why they were not tied to a patient.
     pub reason: Held,
     /// Who it might be.
     pub candidates: Vec<ScoredCandidate>,

@@ -18,6 +18,7 @@
 //! | [`intake`] | what a message of results does |
 //! | [`event`] | what a message tells that is no report of results |
 //! | [`matching`] | whose result this is, or who has to decide that |
+//! | [`review`] | what a person may decide about a result that nobody could be found for |
 //! | [`retry`] | what to do after an attempt to deliver a message |
 //! | [`alert`] | how an alert is closed |
 //! | [`access`] | who may do what |
@@ -41,6 +42,7 @@ pub mod person;
 pub mod report;
 pub mod result;
 pub mod retry;
+pub mod review;
 pub mod thresholds;
 pub mod units;
 pub mod value;

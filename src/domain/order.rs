@@ -12,7 +12,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::progress::{TestStatus, order_status_from_tests};
+pub use self::progress::{TestStatus, order_status_from_tests, reported};
 use super::UnknownSpelling;
 use super::retry::AckCode;
 use super::spelling::spelled;
@@ -70,6 +70,14 @@ pub enum OrderEvent {
     CancelledByLab,
     /// Cancelled before a byte left the house.
     CancelledHere,
+    /// Results that a person had filed to it were not this patient's: it stands where it stood before they came, unless
+    /// others are there.
+    ResultsWithdrawn {
+        /// Where it stood.
+        before: OrderStatus,
+        /// What is still reported without them.
+        left: Option<Reported>,
+    },
 }
 
 impl OrderEvent {
@@ -82,6 +90,7 @@ impl OrderEvent {
             Self::DeliveryExhausted => "given up",
             Self::Requeued => "sent again",
             Self::CancelConsented | Self::CancelledByLab | Self::CancelledHere => "cancelled",
+            Self::ResultsWithdrawn { .. } => "without its results",
         }
     }
 }
@@ -110,6 +119,11 @@ impl OrderStatus {
             OrderEvent::CancelledHere if matches!(self, Self::Pending | Self::Failed) => Ok(Self::Cancelled),
             OrderEvent::Requeued | OrderEvent::CancelledHere => refused,
             OrderEvent::CancelConsented | OrderEvent::CancelledByLab => Ok(self.called_off()),
+            OrderEvent::ResultsWithdrawn { before, left } => Ok(match left {
+                Some(Reported::All) => Self::Resulted,
+                Some(Reported::Some) => Self::Partial,
+                None => before,
+            }),
         }
     }
 

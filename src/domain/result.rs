@@ -8,6 +8,7 @@ mod tests;
 pub use self::key::{OrderRef, ResultKey};
 pub use self::supersede::{
     CurrentVersion, Effect, IncomingVersion, Place, Stamp, Supersede, SupersedeWarning, supersede,
+    supersede_overtaken,
 };
 use super::spelling::spelled;
 

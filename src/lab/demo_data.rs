@@ -166,6 +166,7 @@ fn patient_row(ctx: &Ctx, person: &Person) -> patient::ActiveModel {
         row_version: Set(1),
         created_at: Set(now),
         updated_at: Set(now),
+        withdrawn_at: Set(None),
     }
 }
 

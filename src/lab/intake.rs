@@ -8,6 +8,7 @@
 //! other's commit is under way; all messages of a patient go to the same one, in the order they came.
 
 mod event;
+mod held;
 mod load;
 mod preview;
 mod rows;
@@ -16,9 +17,12 @@ mod unmapped;
 
 use std::{collections::HashMap, time::Instant};
 
+pub(super) use held::{Footprint, HeldBlocks, OrderBefore, file_held};
+pub(super) use load::known_patient;
 pub(super) use preview::{Preview, preview};
 use rows::Filed;
-pub(super) use rows::set_assessment;
+pub(super) use rows::{set_assessment, source_in_message, stated};
+pub(super) use save::annotate;
 use sea_orm::DbErr;
 use tokio::sync::{mpsc, oneshot};
 

@@ -95,7 +95,7 @@ fn of<T: Into<sea_orm::Value>>(value: ActiveValue<T>) -> Option<T> {
 }
 
 fn would_store(arrival: &Arrival, decision: &Decision) -> WouldStore {
-    let review = decision.review.as_ref();
+    let review = decision.reviews.first();
     let mut stored = WouldStore {
         superseded: decision.superseded.iter().map(|id| id.get()).collect(),
         alerts: decision.alerts.len(),

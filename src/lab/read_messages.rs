@@ -135,7 +135,8 @@ async fn find(ctx: &Ctx, id: i64) -> Result<Model, LabError> {
     Entity::find_by_id(id).one(ctx.db.reader()).await?.ok_or(LabError::NotFound("Message"))
 }
 
-fn open(ctx: &Ctx, row: &Model) -> Result<Vec<u8>, LabError> {
+/// The bytes of a message, as they crossed the wire.
+pub(super) fn open(ctx: &Ctx, row: &Model) -> Result<Vec<u8>, LabError> {
     Ok(ctx.keys.open_envelope(&row.message_uid, &row.direction, &row.raw_message)?)
 }
 

@@ -14,6 +14,7 @@ pub mod intake;
 pub mod orders;
 pub mod outbox;
 pub mod patients;
+pub mod reviews;
 
 /// Whether the database refused a row because a unique index holds it already.
 pub fn is_unique_violation(error: &sea_orm::DbErr) -> bool {

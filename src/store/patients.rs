@@ -63,9 +63,12 @@ pub async fn identifiers_of(
         .await
 }
 
-/// Patients by a part of a name or number, and by birth date. Merged records are left out.
+/// Patients by a part of a name or number, and by birth date. Merged and withdrawn records are
+/// left out.
 pub fn search(text: Option<&str>, birth_date: Option<chrono::NaiveDate>) -> Select<patient::Entity> {
-    let mut query = patient::Entity::find().filter(patient::Column::MergedIntoId.is_null());
+    let mut query = patient::Entity::find()
+        .filter(patient::Column::MergedIntoId.is_null())
+        .filter(patient::Column::WithdrawnAt.is_null());
     for word in text.unwrap_or_default().split([' ', ',']).filter(|word| !word.is_empty()) {
         let any = Condition::any()
             .add(starts_with(patient::Column::LastName, word))

@@ -16,4 +16,7 @@ mod openapi;
 mod order_flow;
 mod postgres;
 mod profile_flow;
+mod review_cases;
+mod review_flow;
+mod review_undo;
 mod schema;

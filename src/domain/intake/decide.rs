@@ -2,27 +2,46 @@
 //! which version does it make, is it critical.
 
 use super::{
-    Correction, CurrentResult, Decision, Held, Ids, Known, KnownPatient, NewAlert, NewReport, NewResult,
-    OrderMove, OrderNews, Place, Review, Rules, Shown,
+    Correction, CurrentResult, Decision, Held, Ids, Known, KnownOrder, KnownPatient, NewAlert, NewReport,
+    NewResult, OrderMove, OrderNews, Owner, Place, Review, Rules, Shown,
 };
 use crate::domain::{
     critical::{Assessment, CodeRef, Facts, Subject, assess},
-    ids::{AlertId, OrderId, OrderTestId, ReportId, ResultId},
+    ids::{AlertId, OrderId, OrderTestId, PatientId, ReportId, ResultId},
     matching::{self, MatchOutcome, MatchWarning},
     order::{OrderStatus, Reported, TestStatus, order_status_from_tests},
     person::{Sex, age_in_days},
     report::{Observation, PatientBlock, Report, ReportedMessage},
-    result::{IncomingVersion, Place as Standing, ResultStatus, Stamp, Supersede, supersede},
+    result::{
+        IncomingVersion, Place as Standing, ResultStatus, Stamp, Supersede, supersede, supersede_overtaken,
+    },
     thresholds::LOINC,
 };
 
 /// Decides what a message does, and applies it to what is known. Total: every message has a decision, and every
 /// observation in it ends in a result row or in the review queue.
 pub fn decide(message: &ReportedMessage, known: &mut Known, rules: &Rules, ids: &mut Ids) -> Decision {
+    decide_for(message, &[], known, rules, ids)
+}
+
+/// The same, with the owners of some blocks settled beforehand, in the order of the blocks. A block beyond the list has to
+/// say itself whose it is.
+pub fn decide_for(
+    message: &ReportedMessage,
+    owners: &[Owner],
+    known: &mut Known,
+    rules: &Rules,
+    ids: &mut Ids,
+) -> Decision {
     let mut decision = Decision::default();
     for (block, patient_block) in message.blocks.iter().enumerate() {
         let mut desk = Desk { message, rules, known, ids, decision: &mut decision };
-        match desk.owner(patient_block) {
+        let owner = match owners.get(block).copied().unwrap_or(Owner::Matched) {
+            Owner::Settled => continue,
+            Owner::Said(patient) => desk.named(patient),
+            Owner::Matched => desk.owner(patient_block),
+        };
+        match owner {
             Ok(patient) => desk.file(block, patient_block, &patient),
             Err((held, candidates)) => desk.hold(block, patient_block, held, candidates),
         }
@@ -74,6 +93,12 @@ struct Desk<'a> {
 type HeldWith = (Held, Vec<matching::ScoredCandidate>);
 
 impl Desk<'_> {
+    /// The patient whom a person named.
+    fn named(&self, patient: PatientId) -> Result<KnownPatient, HeldWith> {
+        let known = self.known.patient(patient).cloned();
+        known.ok_or((Held::Patient(matching::ReviewReason::UnknownIdentifier), Vec::new()))
+    }
+
     /// Whose results these are, or why nobody but a person can say.
     fn owner(&mut self, block: &PatientBlock) -> Result<KnownPatient, HeldWith> {
         let (patient, warnings) = owner(block, self.known, self.rules)?;
@@ -81,15 +106,18 @@ impl Desk<'_> {
         Ok(patient)
     }
 
-    fn order_of(&self, report: &Report) -> Option<(OrderId, OrderTestId)> {
-        order_of(report, self.known)
+    /// The order that a report answers. Where a person has said whose the report is, the number in it may still be that
+    /// of somebody else's order: that one is left alone.
+    fn order_of(&self, report: &Report, patient: PatientId) -> Option<(OrderId, OrderTestId)> {
+        let is_theirs = |order: &KnownOrder| order.patient == patient;
+        order_of(report, self.known).filter(|(order, _)| self.known.orders.get(order).is_none_or(is_theirs))
     }
 
     /// Files a patient's reports into the chart.
     fn file(&mut self, block: usize, content: &PatientBlock, patient: &KnownPatient) {
         self.decision.patients.push(patient.id);
         for (number, report) in content.reports.iter().enumerate() {
-            let order = self.order_of(report);
+            let order = self.order_of(report, patient.id);
             let id = ReportId::new(self.ids.reports.pop_front().unwrap_or_default());
             self.decision.reports.push(NewReport { id, at: (block, number), patient: patient.id, order });
             for observation in 0..report.observations.len() {
@@ -109,11 +137,13 @@ impl Desk<'_> {
         let observation = &report.observations[at.observation];
         let incoming = self.facts(report, observation);
         let before = self.known.current.get(&(observation.key.clone(), patient.id)).cloned();
-        let ruling = supersede(before.as_ref().map(|before| &before.facts), &incoming);
+        let overtaken = before.as_ref().is_some_and(|before| before.overtook);
+        let rule = if overtaken { supersede_overtaken } else { supersede };
+        let ruling = rule(before.as_ref().map(|before| &before.facts), &incoming);
         let shown = shown(observation, before.as_ref(), ruling);
         let assessment = self.assess(at, &shown, ruling.shown, Some(patient));
         let id = ResultId::new(self.ids.results.pop_front().unwrap_or_default());
-        let order = self.order_of(report).map(|(order, _)| order);
+        let order = self.order_of(report, patient.id).map(|(order, _)| order);
         let is_current = ruling.place == Standing::Current;
         let versions = self.known.versions.entry(observation.key.clone()).or_default();
         *versions += 1;
@@ -197,6 +227,7 @@ impl Desk<'_> {
                 facts: IncomingVersion { status: ruling.shown, value: shown.value.clone(), ..incoming },
                 shown,
                 is_critical: result.assessment.critical,
+                overtook: false,
             },
         };
         let key = self.observation(result.at).1.key.clone();
@@ -308,12 +339,24 @@ impl Desk<'_> {
                 self.alert_unowned(at);
             }
         }
-        match &mut self.decision.review {
+        // Senders repeat the PID before every OBR: what follows under the same name is one decision. Only the last one is
+        // compared, or a message of a hundred thousand strangers would hold up everybody else.
+        let message = self.message;
+        let same = |review: &&mut Review| {
+            let first = review.blocks.first().and_then(|first| message.blocks.get(*first));
+            review.reason == held && first.is_some_and(|first| first.claim == content.claim)
+        };
+        match self.decision.reviews.last_mut().filter(same) {
             Some(review) => {
                 review.observations += count;
-                review.candidates.extend(candidates);
+                review.blocks.push(block);
             }
-            None => self.decision.review = Some(Review { reason: held, candidates, observations: count }),
+            None => self.decision.reviews.push(Review {
+                blocks: vec![block],
+                reason: held,
+                candidates,
+                observations: count,
+            }),
         }
     }
 

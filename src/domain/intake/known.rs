@@ -26,6 +26,8 @@ pub struct Known {
     /// Current versions by result key and patient. A lab that counts its orders anew every day gives one key to
     /// several patients; their results never replace each other.
     pub current: HashMap<(String, PatientId), CurrentResult>,
+    /// Patients whom a person has named, whatever the message says.
+    pub named: Vec<KnownPatient>,
     /// Highest version stored under a key, whoever's it is.
     pub versions: HashMap<String, i32>,
 }
@@ -78,6 +80,8 @@ pub struct CurrentResult {
     pub shown: Shown,
     /// Whether it raised an alert.
     pub is_critical: bool,
+    /// Whether it arrived after the message that is decided now, which waited for a person.
+    pub overtook: bool,
 }
 
 /// A value as shown.
@@ -113,7 +117,7 @@ impl Known {
             for patient in self.patients.get(&key).map(Vec::as_slice).unwrap_or_default() {
                 match candidates.iter_mut().find(|candidate| candidate.patient_id == patient.id) {
                     Some(candidate) => candidate.hits.push(key.clone()),
-                    None => candidates.push(patient.candidate(key.clone())),
+                    None => candidates.push(patient.candidate(vec![key.clone()])),
                 }
             }
         }
@@ -127,16 +131,17 @@ impl Known {
 
     /// A patient by id, among those loaded.
     pub(super) fn patient(&self, id: PatientId) -> Option<&KnownPatient> {
-        self.patients.values().flatten().find(|patient| patient.id == id)
+        self.patients.values().flatten().chain(&self.named).find(|patient| patient.id == id)
     }
 }
 
 impl KnownPatient {
-    fn candidate(&self, hit: IdentifierKey) -> Candidate {
+    /// The patient as a candidate, found by an identifier.
+    pub fn candidate(&self, hits: Vec<IdentifierKey>) -> Candidate {
         let stated = |name: &String| Some(name.clone()).filter(|name| !name.is_empty());
         Candidate {
             patient_id: self.id,
-            hits: vec![hit],
+            hits,
             family: stated(&self.family),
             given: stated(&self.given),
             birth_date: self.birth_date,

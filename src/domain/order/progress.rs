@@ -89,6 +89,14 @@ pub fn order_status_from_tests(current: OrderStatus, tests: &[TestStatus]) -> Or
     current.advance(event).unwrap_or(current)
 }
 
+/// How much is reported, going by the tests.
+pub fn reported(tests: &[TestStatus]) -> Option<Reported> {
+    match event_from_tests(tests) {
+        Some(OrderEvent::Results(reported)) => Some(reported),
+        _ => None,
+    }
+}
+
 fn event_from_tests(tests: &[TestStatus]) -> Option<OrderEvent> {
     let any = |status| tests.contains(&status);
     let all =

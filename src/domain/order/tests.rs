@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::OrderEvent as E;
 use super::OrderStatus::{self as S, *};
-use super::{CancelRoute, CancelState, Priority, Reported, TestStatus, order_status_from_tests};
+use super::{CancelRoute, CancelState, Priority, Reported, TestStatus, order_status_from_tests, reported};
 use crate::domain::retry::AckCode;
 
 const EVENTS: [E; 10] = [
@@ -218,5 +218,27 @@ proptest! {
             prop_assert!(!was_done || status == TestStatus::Done);
             prop_assert!(word != TestStatus::Done || status == TestStatus::Done);
         }
+    }
+}
+
+#[test]
+fn withdrawn_results_leave_what_others_reported() {
+    use TestStatus as T;
+    for status in S::ALL {
+        for before in S::ALL {
+            let after = |left| status.advance(E::ResultsWithdrawn { before: *before, left });
+            assert_eq!(after(None), Ok(*before), "{status}");
+            assert_eq!(after(Some(Reported::Some)), Ok(Partial));
+            assert_eq!(after(Some(Reported::All)), Ok(Resulted));
+        }
+    }
+    for (tests, expected) in [
+        (vec![T::Ordered, T::InLab], None),
+        (vec![T::Ordered, T::Done], Some(Reported::Some)),
+        (vec![T::Cancelled, T::Done], Some(Reported::All)),
+        (vec![T::Cancelled], None),
+        (vec![], None),
+    ] {
+        assert_eq!(reported(&tests), expected, "{tests:?}");
     }
 }

@@ -189,10 +189,23 @@ impl Supersede {
 
 /// Decides what `incoming` does to `current`. Total: any pair has an answer.
 pub fn supersede(current: Option<&CurrentVersion>, incoming: &IncomingVersion) -> Supersede {
+    decide(current, incoming, Age::Undecided)
+}
+
+/// The same for a version that waited for a person while `current` came in: where the stamps do not tell, the order of
+/// arrival does, and by that `incoming` is the older one.
+pub fn supersede_overtaken(current: Option<&CurrentVersion>, incoming: &IncomingVersion) -> Supersede {
+    decide(current, incoming, Age::Older)
+}
+
+fn decide(current: Option<&CurrentVersion>, incoming: &IncomingVersion, unstamped: Age) -> Supersede {
     let Some(current) = current else {
         return first(incoming);
     };
-    let age = incoming.stamp.age_against(current.stamp);
+    let age = match incoming.stamp.age_against(current.stamp) {
+        Age::Undecided => unstamped,
+        age => age,
+    };
     if current.status.is_retraction() {
         return after_retraction(current, incoming, age);
     }

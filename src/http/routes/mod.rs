@@ -13,6 +13,7 @@ mod lis_endpoints;
 mod messages;
 mod patients;
 mod preview;
+mod review_queue;
 pub(super) mod start;
 mod stream;
 mod submit;
@@ -31,6 +32,7 @@ pub(super) fn all() -> OpenApiRouter<App> {
         .merge(lab_orders::router())
         .merge(lab_results::router())
         .merge(alerts::router())
+        .merge(review_queue::router())
         .merge(stream::router())
         .merge(messages::router())
         .merge(preview::router())

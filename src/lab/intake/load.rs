@@ -23,7 +23,7 @@ use crate::{
     },
     store::{
         db::Tx,
-        entity::lab_result,
+        entity::{lab_result, patient},
         intake::{Stored, patients_of, reserve_ids, results_of, stored_messages},
         orders,
     },
@@ -80,9 +80,33 @@ pub(super) async fn batch(ctx: &Ctx, tx: &Tx, arrivals: &[&Arrival]) -> Result<L
     let mut known = Known::default();
     let blocks = results(arrivals).flat_map(|message| &message.blocks);
     patients(ctx, tx, blocks.map(|block| &block.claim), &mut known).await?;
-    load_orders(tx, arrivals, &mut known).await?;
-    load_results(tx, arrivals, &mut known).await?;
+    load_orders(tx, results(arrivals), &mut known).await?;
+    load_results(tx, results(arrivals), None, &mut known).await?;
     Ok(Loaded { messages, known })
+}
+
+/// Loads what filing a message needs whose patient a person has named.
+pub(super) async fn held(
+    tx: &Tx,
+    message: &ReportedMessage,
+    message_id: i64,
+    patient: patient::Model,
+) -> Result<Known, DbErr> {
+    let mut known = Known { named: vec![known_patient(patient)], ..Known::default() };
+    load_orders(tx, std::iter::once(message), &mut known).await?;
+    load_results(tx, std::iter::once(message), Some(message_id), &mut known).await?;
+    Ok(known)
+}
+
+/// A patient as the decision looks at one.
+pub(crate) fn known_patient(row: patient::Model) -> KnownPatient {
+    KnownPatient {
+        id: PatientId::new(row.id),
+        family: row.last_name,
+        given: row.first_name,
+        birth_date: row.date_of_birth,
+        sex: row.gender.parse().unwrap_or(Sex::Unknown),
+    }
 }
 
 /// Loads what came before under the same control ids.
@@ -108,13 +132,7 @@ pub(super) async fn patients<'a>(
         claims.flat_map(|claim| claim.keys(authority)).map(|key| key.value).collect();
     for (identifier, patient) in patients_of(&**tx, values.into_iter().collect()).await? {
         let key = IdentifierKey::new(Some(&identifier.authority), &identifier.value, authority);
-        let patient = KnownPatient {
-            id: PatientId::new(patient.id),
-            family: patient.last_name,
-            given: patient.first_name,
-            birth_date: patient.date_of_birth,
-            sex: patient.gender.parse().unwrap_or(Sex::Unknown),
-        };
+        let patient = known_patient(patient);
         let holders = known.patients.entry(key).or_default();
         if !holders.contains(&patient) {
             holders.push(patient);
@@ -123,11 +141,13 @@ pub(super) async fn patients<'a>(
     Ok(())
 }
 
-async fn load_orders(tx: &Tx, arrivals: &[&Arrival], known: &mut Known) -> Result<(), DbErr> {
-    let placers: HashSet<String> = results(arrivals)
-        .flat_map(ReportedMessage::reports)
-        .filter_map(|report| report.placer.clone())
-        .collect();
+async fn load_orders<'a>(
+    tx: &Tx,
+    messages: impl Iterator<Item = &'a ReportedMessage>,
+    known: &mut Known,
+) -> Result<(), DbErr> {
+    let placers: HashSet<String> =
+        messages.flat_map(ReportedMessage::reports).filter_map(|report| report.placer.clone()).collect();
     if placers.is_empty() {
         return Ok(());
     }
@@ -157,16 +177,22 @@ async fn load_orders(tx: &Tx, arrivals: &[&Arrival], known: &mut Known) -> Resul
     Ok(())
 }
 
-async fn load_results(tx: &Tx, arrivals: &[&Arrival], known: &mut Known) -> Result<(), DbErr> {
-    let observations =
-        results(arrivals).flat_map(ReportedMessage::reports).flat_map(|report| &report.observations);
+/// `waited`: the row of the message, when it waited for a person while others came in.
+async fn load_results<'a>(
+    tx: &Tx,
+    messages: impl Iterator<Item = &'a ReportedMessage>,
+    waited: Option<i64>,
+    known: &mut Known,
+) -> Result<(), DbErr> {
+    let observations = messages.flat_map(ReportedMessage::reports).flat_map(|report| &report.observations);
     let keys: HashSet<String> = observations.map(|observation| observation.key.clone()).collect();
     for row in results_of(&**tx, keys.into_iter().collect()).await? {
         let highest = known.versions.entry(row.result_key.clone()).or_default();
         *highest = row.version.max(*highest);
         if row.is_current {
             let key = (row.result_key.clone(), PatientId::new(row.patient_id));
-            known.current.insert(key, current(row));
+            let overtook = waited.is_some_and(|waited| row.hl7_message_id.is_some_and(|row| row > waited));
+            known.current.insert(key, CurrentResult { overtook, ..current(row) });
         }
     }
     Ok(())
@@ -196,6 +222,7 @@ fn current(row: lab_result::Model) -> CurrentResult {
         },
         shown,
         is_critical: row.is_critical,
+        overtook: false,
     }
 }
 

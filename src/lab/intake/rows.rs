@@ -8,7 +8,7 @@ use super::Ack;
 use crate::{
     domain::{
         critical::{Abnormality, Assessment, abnormality},
-        intake::{Decision, NewAlert, NewReport, NewResult, Place},
+        intake::{Decision, NewAlert, NewReport, NewResult, Place, Review},
         matching::PatientClaim,
         report::{Observation, Report, ReportedMessage},
         result::Effect,
@@ -42,7 +42,7 @@ impl<'a> Filed<'a> {
         // A message that also holds somebody else's results is no part of this patient's chart.
         let owner = match decision.patients.as_slice() {
             [first, others @ ..]
-                if decision.review.is_none() && others.iter().all(|other| other == first) =>
+                if decision.reviews.is_empty() && others.iter().all(|other| other == first) =>
             {
                 Some(first.get())
             }
@@ -50,14 +50,14 @@ impl<'a> Filed<'a> {
         };
         Self {
             status: if ack.faults.is_empty() {
-                status(arrival, decision.review.is_some())
+                status(arrival, !decision.reviews.is_empty())
             } else {
                 "refused"
             },
             patient: owner,
             order: decision.orders.first().map(|moved| moved.order.get()),
             stored: decision.results.len(),
-            in_review: decision.review.as_ref().map_or(0, |review| review.observations),
+            in_review: decision.observations_in_review(),
             warnings: &decision.warnings,
             reused_id,
         }
@@ -175,6 +175,7 @@ pub(super) fn report(
         specimen: Set(report.specimen.clone()),
         notes: Set(json!(report.notes)),
         created_at: Set(now),
+        withdrawn_at: Set(None),
     }
 }
 
@@ -319,8 +320,13 @@ pub(super) fn alert(
 fn source(message_id: i64, new: &NewAlert) -> String {
     match new.result {
         Some((result, _)) => format!("result:{result}"),
-        None => format!("message:{message_id}:{}.{}.{}", new.at.block, new.at.report, new.at.observation),
+        None => source_in_message(message_id, new.at),
     }
+}
+
+/// Source of an alert about an observation that is held, or was when somebody said whose it is.
+pub(crate) fn source_in_message(message_id: i64, at: Place) -> String {
+    format!("message:{message_id}:{}.{}.{}", at.block, at.report, at.observation)
 }
 
 /// What an unmatched message says of its patient, for the eyes of whoever finds out who it is.
@@ -361,13 +367,18 @@ pub(super) fn alert_event(
 
 /// What waits for a person.
 pub(super) fn review(
-    message_id: i64,
-    decision: &Decision,
+    around: &Surroundings<'_>,
+    review: &Review,
     now: DateTime<Utc>,
-) -> Option<review_item::ActiveModel> {
-    let review = decision.review.as_ref()?;
-    Some(review_item::ActiveModel {
-        hl7_message_id: Set(message_id),
+) -> review_item::ActiveModel {
+    let first = review.blocks.first().copied().unwrap_or_default();
+    review_item::ActiveModel {
+        hl7_message_id: Set(around.message_id),
+        block: Set(first as i32),
+        blocks: Set(Some(json!(review.blocks))),
+        claimed: Set(Some(stated(&around.message.blocks[first].claim))),
+        patient_id: Set(None),
+        history: Set(None),
         reason: Set(review.reason.as_str().into()),
         candidates: Set(json!(review.candidates)),
         observation_count: Set(review.observations as i32),
@@ -377,5 +388,16 @@ pub(super) fn review(
         resolved_at: Set(None),
         created_at: Set(now),
         ..Default::default()
-    })
+    }
+}
+
+/// The patient as a message states one, whole enough to be compared with those we know.
+pub(crate) fn stated(claim: &PatientClaim) -> Value {
+    let identifiers = claim.identifiers.iter().map(|identifier| {
+        json!({ "value": identifier.value, "authority": identifier.authority, "type": identifier.kind })
+    });
+    let mut stated = claimed(claim);
+    stated["identifiers"] = identifiers.collect();
+    stated["gender"] = json!(claim.sex);
+    stated
 }

@@ -11,6 +11,7 @@ use crate::{
     domain::{
         intake::{Correction, Decision, OrderMove, OrderNews},
         order::OrderEvent,
+        report::ReportedMessage,
     },
     lab::{
         arrival::Arrival,
@@ -43,21 +44,46 @@ pub(super) async fn batch(ctx: &Ctx, tx: &mut Tx, settled: &[Settled<'_>]) -> Re
     for entry in settled {
         collect(ctx, tx, entry, &mut written);
     }
-    drop_superseded_in_batch(&mut written, settled);
-    save(tx, written).await?;
-    let decisions: Vec<(&Settled<'_>, i64, &Decision)> = settled.iter().filter_map(decided).collect();
-    for (_, _, decision) in &decisions {
-        for (result, stamp) in &decision.confirmed {
+    let filings: Vec<Filing<'_>> = settled.iter().filter_map(filing).collect();
+    write(ctx, tx, written, &filings).await
+}
+
+/// Results that go into charts.
+pub(super) struct Filing<'a> {
+    /// What the message says.
+    pub(super) content: &'a ReportedMessage,
+    /// Its row.
+    pub(super) message: i64,
+    /// What was decided.
+    pub(super) decision: &'a Decision,
+    /// Who files them: `lab`, or the person who said whose they are.
+    pub(super) actor: &'a str,
+}
+
+/// Writes the rows, and what follows from them for results, orders and readers.
+pub(super) async fn write(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    mut rows: Rows,
+    filings: &[Filing<'_>],
+) -> Result<(), DbErr> {
+    drop_superseded_in_batch(&mut rows, filings);
+    save(tx, rows).await?;
+    for filing in filings {
+        for (result, stamp) in &filing.decision.confirmed {
             confirm(tx, result.get(), stamp.status_changed_at, stamp.sent_at).await?;
         }
     }
-    move_orders(ctx, tx, &decisions).await?;
-    tell_of_corrections(ctx, tx, &decisions).await
+    move_orders(ctx, tx, filings).await?;
+    tell_of_corrections(ctx, tx, filings).await
 }
 
-fn decided<'s, 'a>(entry: &'s Settled<'a>) -> Option<(&'s Settled<'a>, i64, &'s Decision)> {
+fn filing<'s>(entry: &'s Settled<'_>) -> Option<Filing<'s>> {
     match &entry.outcome {
-        Outcome::New { message, decision, .. } => Some((entry, *message, decision)),
+        Outcome::New { message, decision, .. } => {
+            let content = results(entry.arrival)?;
+            Some(Filing { content, message: *message, decision, actor: "lab" })
+        }
         _ => None,
     }
 }
@@ -86,20 +112,16 @@ fn collect(ctx: &Ctx, tx: &mut Tx, entry: &Settled<'_>, written: &mut Rows) {
     written.results.extend(decision.results.iter().map(|new| rows::result(&around, new)));
     written.superseded.extend(decision.superseded.iter().map(|id| id.get()));
     written.alerts.extend(decision.alerts.iter().map(|new| rows::alert(&around, new, now, escalate_at)));
-    written.reviews.extend(rows::review(message, decision, now));
+    written.reviews.extend(decision.reviews.iter().map(|review| rows::review(&around, review, now)));
     for new in &decision.alerts {
         tx.emit(rows::alert_event(&around, new, now));
     }
 }
 
 /// A version that was superseded within its own batch is written as history at once.
-fn drop_superseded_in_batch(written: &mut Rows, settled: &[Settled<'_>]) {
-    let new: HashSet<i64> = settled
-        .iter()
-        .filter_map(decided)
-        .flat_map(|(_, _, decision)| &decision.results)
-        .map(|new| new.id.get())
-        .collect();
+fn drop_superseded_in_batch(written: &mut Rows, filings: &[Filing<'_>]) {
+    let new: HashSet<i64> =
+        filings.iter().flat_map(|filing| &filing.decision.results).map(|new| new.id.get()).collect();
     let (here, before): (Vec<i64>, Vec<i64>) =
         std::mem::take(&mut written.superseded).into_iter().partition(|id| new.contains(id));
     written.superseded = before;
@@ -111,26 +133,19 @@ fn drop_superseded_in_batch(written: &mut Rows, settled: &[Settled<'_>]) {
     }
 }
 
-async fn move_orders(
-    ctx: &Ctx,
-    tx: &mut Tx,
-    decisions: &[(&Settled<'_>, i64, &Decision)],
-) -> Result<(), DbErr> {
-    let ids: HashSet<i64> = decisions
-        .iter()
-        .flat_map(|(_, _, decision)| &decision.orders)
-        .map(|moved| moved.order.get())
-        .collect();
+async fn move_orders(ctx: &Ctx, tx: &mut Tx, filings: &[Filing<'_>]) -> Result<(), DbErr> {
+    let ids: HashSet<i64> =
+        filings.iter().flat_map(|filing| &filing.decision.orders).map(|moved| moved.order.get()).collect();
     if ids.is_empty() {
         return Ok(());
     }
     let ids: Vec<i64> = ids.into_iter().collect();
     let locked = orders::lock(&**tx, &ids).await?;
     let mut locked: HashMap<i64, lab_order::Model> = locked.into_iter().map(|row| (row.id, row)).collect();
-    for (_, message, decision) in decisions {
-        for moved in &decision.orders {
+    for filing in filings {
+        for moved in &filing.decision.orders {
             let Some(order) = locked.remove(&moved.order.get()) else { continue };
-            let order = move_one(ctx, tx, order, moved, *message).await?;
+            let order = move_one(ctx, tx, order, moved, filing).await?;
             locked.insert(order.id, order);
         }
     }
@@ -142,7 +157,7 @@ async fn move_one(
     tx: &mut Tx,
     order: lab_order::Model,
     moved: &OrderMove,
-    message: i64,
+    filing: &Filing<'_>,
 ) -> Result<lab_order::Model, DbErr> {
     for (test, status, filler) in &moved.tests {
         let mut change = lab_order_test::ActiveModel {
@@ -163,20 +178,15 @@ async fn move_one(
         Some(OrderNews::Cancelled) => (OrderEvent::CancelledByLab, "cancelled_by_lab"),
         Some(OrderNews::Results(reported)) => (OrderEvent::Results(reported), "results"),
     };
-    move_order(ctx, tx, order, event, Cause { actor: "lab", kind, detail: None, message_id: Some(message) })
-        .await
+    let cause = Cause { actor: filing.actor, kind, detail: None, message_id: Some(filing.message) };
+    move_order(ctx, tx, order, event, cause).await
 }
 
 /// A corrected or retracted value annotates the alerts it raised and goes on the stream; it closes nothing.
-async fn tell_of_corrections(
-    ctx: &Ctx,
-    tx: &mut Tx,
-    decisions: &[(&Settled<'_>, i64, &Decision)],
-) -> Result<(), DbErr> {
-    for (entry, _, decision) in decisions {
-        let Some(content) = results(entry.arrival) else { continue };
-        for correction in &decision.corrections {
-            let (_, sent) = rows::observation(content, correction.at);
+async fn tell_of_corrections(ctx: &Ctx, tx: &mut Tx, filings: &[Filing<'_>]) -> Result<(), DbErr> {
+    for filing in filings {
+        for correction in &filing.decision.corrections {
+            let (_, sent) = rows::observation(filing.content, correction.at);
             let note = annotation(ctx, correction, sent.value.as_deref());
             for alert in alerts_before(&**tx, &sent.key, correction.patient.get(), correction.version).await?
             {
@@ -206,7 +216,8 @@ fn annotation(ctx: &Ctx, correction: &Correction, new_value: Option<&str>) -> Va
     })
 }
 
-async fn annotate(tx: &Tx, alert: critical_alert::Model, note: Value) -> Result<(), DbErr> {
+/// Adds a line to what is known of an alert.
+pub(crate) async fn annotate(tx: &Tx, alert: critical_alert::Model, note: Value) -> Result<(), DbErr> {
     let mut annotations = alert.annotations.as_array().cloned().unwrap_or_default();
     annotations.push(note);
     let mut change: critical_alert::ActiveModel = alert.into();

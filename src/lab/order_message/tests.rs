@@ -83,6 +83,7 @@ fn roe() -> patient::Model {
         row_version: 1,
         created_at: noon(),
         updated_at: noon(),
+        withdrawn_at: None,
     }
 }
 

@@ -12,6 +12,7 @@ mod order;
 mod patient;
 mod preview;
 mod result;
+mod review;
 
 pub use alert::{AlertEventView, AlertPatient, AlertView};
 pub use api_key::{ApiKeyView, NewApiKeyView};
@@ -25,3 +26,4 @@ pub use order::{OrderDetail, OrderTestView, OrderView, TimelineEntry};
 pub use patient::{IdentifierView, PatientView};
 pub use preview::{PreviewResult, PreviewView, WouldStore};
 pub use result::{CriticalResultView, ResultView};
+pub use review::{CandidateView, HeldObservationView, ReviewItemView};

@@ -53,6 +53,8 @@ pub struct ResultView {
     pub is_current: bool,
     /// Whether the lab took the value back (D or W).
     pub retracted: bool,
+    /// When a person found that it does not belong into this chart; it stays in the history of what was shown.
+    pub withdrawn_at: Option<DateTime<Utc>>,
     /// Who sent it (MSH-4).
     pub sending_facility: Option<String>,
     /// The lab's order number (OBR-3).
@@ -65,7 +67,7 @@ pub struct ResultView {
     pub observation_date_text: Option<String>,
     /// Whether the sender left the zone out and ours was taken.
     pub zone_assumed: bool,
-    /// When it arrived here.
+    /// When it came into the chart: with its message, or when a person said whose it is.
     pub received_at: DateTime<Utc>,
     /// Whether a clinician has reviewed it.
     pub acknowledged: bool,
@@ -113,6 +115,7 @@ impl From<lab_result::Model> for ResultView {
             version: row.version,
             is_current: row.is_current,
             retracted: row.retracted,
+            withdrawn_at: row.withdrawn_at,
             sending_facility: row.sending_facility,
             filler_order_number: row.filler_order_number,
             performing_lab: row.performing_lab,

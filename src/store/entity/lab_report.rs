@@ -44,6 +44,8 @@ pub struct Model {
     pub notes: Json,
     /// When the row was written.
     pub created_at: DateTimeUtc,
+    /// When a person found that it does not belong into this chart.
+    pub withdrawn_at: Option<DateTimeUtc>,
 }
 
 super::plain_entity!("lab_report");

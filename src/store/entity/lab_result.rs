@@ -103,9 +103,9 @@ pub struct Model {
     pub document_type: Option<String>,
     /// The document, where the value is one.
     pub document: Option<Vec<u8>>,
-    /// When the message came.
+    /// When it came into the chart: with its message, or when a person said whose it is.
     pub received_at: DateTimeUtc,
-    /// Message it came in; none for results typed in.
+    /// Message it came in; none for results typed in, and for those withdrawn.
     pub hl7_message_id: Option<i64>,
     /// Username of who signed it off.
     pub reviewed_by: Option<String>,
@@ -113,6 +113,8 @@ pub struct Model {
     pub reviewed_at: Option<DateTimeUtc>,
     /// Username of who typed it in.
     pub created_by: Option<String>,
+    /// When a person found that it does not belong into this chart. It was shown until then, so it is kept.
+    pub withdrawn_at: Option<DateTimeUtc>,
 }
 
 super::plain_entity!("lab_result");

@@ -40,6 +40,8 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     /// When the row last changed.
     pub updated_at: DateTimeUtc,
+    /// When a person found that this record should not have been made. It keeps nothing but its history.
+    pub withdrawn_at: Option<DateTimeUtc>,
 }
 
 super::plain_entity!("patient");
