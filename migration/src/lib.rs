@@ -12,6 +12,7 @@ use sea_orm_migration::prelude::*;
 /// Brings `Migrator::up` and its like into scope.
 pub use sea_orm_migration::MigratorTrait;
 
+mod add_columns;
 mod column;
 mod create_table;
 mod m0001_patients;
@@ -38,6 +39,8 @@ mod m0021_appointments;
 mod m0022_unmapped_codes;
 mod m0023_code_map_changes;
 mod m0024_api_keys;
+mod m0025_encounter_events;
+mod m0026_patient_merges;
 mod m0031_review_decisions;
 
 /// Takes the steps a database lacks, and takes them back.
@@ -70,6 +73,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0022_unmapped_codes::STEP),
             Box::new(m0023_code_map_changes::STEP),
             Box::new(m0024_api_keys::STEP),
+            Box::new(m0025_encounter_events::STEP),
+            Box::new(m0026_patient_merges::STEP),
             Box::new(m0031_review_decisions::Step),
         ]
     }

@@ -1,7 +1,12 @@
 //! What a message tells that is no report of results: one thing happened.
 
+mod admission;
 mod appointment;
 
+pub use self::admission::{
+    Admission, AdmissionKind, AdmittedPerson, Demographics, Said, StoredPerson, VisitFacts, is_older,
+    is_somebody_else,
+};
 pub use self::appointment::{Appointment, AppointmentChange, AppointmentStatus};
 use super::matching::PatientClaim;
 
@@ -9,7 +14,9 @@ use super::matching::PatientClaim;
 #[derive(Clone, PartialEq)]
 pub enum Event {
     /// An appointment was made, moved, changed or called off.
-    Appointment(Appointment),
+    Appointment(Box<Appointment>),
+    /// A person was registered, a visit changed, or records were merged.
+    Admission(Admission),
 }
 
 impl std::fmt::Debug for Event {
@@ -23,6 +30,7 @@ impl Event {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Appointment(_) => "appointment",
+            Self::Admission(_) => "admission",
         }
     }
 
@@ -30,6 +38,7 @@ impl Event {
     pub fn what(&self) -> String {
         match self {
             Self::Appointment(appointment) => appointment.change.to_string(),
+            Self::Admission(admission) => admission.kind.to_string(),
         }
     }
 
@@ -37,6 +46,7 @@ impl Event {
     pub fn claim(&self) -> Option<&PatientClaim> {
         match self {
             Self::Appointment(appointment) => appointment.claim.as_ref(),
+            Self::Admission(admission) => admission.people.first().map(|person| &person.claim),
         }
     }
 }

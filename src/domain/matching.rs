@@ -107,7 +107,7 @@ impl ClaimedIdentifier {
     }
 
     /// Whether the message calls it a medical record number.
-    fn is_record_number(&self) -> bool {
+    pub fn is_record_number(&self) -> bool {
         self.kind
             .as_deref()
             .is_some_and(|kind| matches!(kind.trim().to_ascii_uppercase().as_str(), "MR" | "MRN"))

@@ -45,6 +45,10 @@ pub enum Deleted {
     Birth,
     /// PID-8.
     Sex,
+    /// PID-11.
+    Address,
+    /// PID-13.
+    Phone,
     /// PID-18.
     AccountNumber,
 }
@@ -92,7 +96,14 @@ fn people(message: &Message<'_>) -> Vec<Person> {
 }
 
 fn person(pid: &Segment<'_>) -> Person {
-    let nullable = [(5, Deleted::Name), (7, Deleted::Birth), (8, Deleted::Sex), (18, Deleted::AccountNumber)];
+    let nullable = [
+        (5, Deleted::Name),
+        (7, Deleted::Birth),
+        (8, Deleted::Sex),
+        (11, Deleted::Address),
+        (13, Deleted::Phone),
+        (18, Deleted::AccountNumber),
+    ];
     let deleted = nullable.into_iter().filter(|(n, _)| pid.field(*n).is_null());
     Person {
         patient: Patient::read(pid),

@@ -2,7 +2,7 @@
 
 use super::datatypes::{Identifier, PersonName, Provider};
 use super::datetime::Timestamp;
-use super::message::Segment;
+use super::message::{Repetition, Segment};
 use std::borrow::Cow;
 
 /// PID.
@@ -22,6 +22,12 @@ pub struct Patient {
     pub birth: Option<Timestamp>,
     /// PID-8 as sent.
     pub sex: Option<String>,
+    /// PID-11 on one line: street, other, city, state, postal code, country.
+    pub address: Option<String>,
+    /// PID-13: the first that is no electronic address.
+    pub phone: Option<String>,
+    /// PID-13: the first electronic address.
+    pub email: Option<String>,
 }
 
 super::redact_debug!(Patient, Visit);
@@ -38,6 +44,9 @@ impl Patient {
             names: pid.field(5).repetitions().map(PersonName::read).filter(|n| !n.is_empty()).collect(),
             birth: pid.value(7).and_then(|t| Timestamp::parse(&t)),
             sex: pid.value(8).map(Cow::into_owned),
+            address: address(pid.field(11).repetition(1)),
+            phone: pid.field(13).repetitions().find_map(phone),
+            email: pid.field(13).repetitions().find_map(email),
         }
     }
 
@@ -81,6 +90,27 @@ impl Patient {
             .or_else(|| ids().find(|i| i.kind.is_none()))
             .or_else(|| ids().next())
     }
+}
+
+/// XAD on one line.
+fn address(value: Repetition<'_>) -> Option<String> {
+    let parts = (1..=6).filter_map(|n| value.component(n).part(1));
+    Some(parts.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
+}
+
+/// XTN.1, else XTN.6 and XTN.7, the area code and the number of newer senders.
+fn phone(value: Repetition<'_>) -> Option<String> {
+    if email(value).is_some() {
+        return None;
+    }
+    let parts = || [6, 7].into_iter().filter_map(|n| value.value(n)).collect::<Vec<_>>().join(" ");
+    value.value(1).map(Cow::into_owned).or_else(|| Some(parts()).filter(|text| !text.is_empty()))
+}
+
+/// XTN.4, or XTN.1 that holds one.
+fn email(value: Repetition<'_>) -> Option<String> {
+    let electronic = |text: &Cow<'_, str>| text.contains('@');
+    value.value(4).or_else(|| value.value(1).filter(electronic)).map(Cow::into_owned)
 }
 
 /// PV1.
@@ -157,6 +187,18 @@ mod tests {
         assert_eq!(id(&pid.external_id).as_deref(), Some("E1"));
         assert_eq!(id(&pid.alternate_id).as_deref(), Some("ALT"));
         assert_eq!(id(&pid.account_number).as_deref(), Some("ACC9"));
+    }
+
+    #[test]
+    fn ways_to_reach_a_patient() {
+        let pid = segment(
+            "PID|1||7||Doe||||||1 Main St&Main^^Town^ST^12345^USA||(555)1234~^NET^Internet^j@x.org~^PRN^PH^^1^555^9876",
+            Patient::read,
+        );
+        assert_eq!(pid.address.as_deref(), Some("1 Main St, Town, ST, 12345, USA"));
+        assert_eq!((pid.phone.as_deref(), pid.email.as_deref()), (Some("(555)1234"), Some("j@x.org")));
+        let newer = segment("PID|1||7||Doe||||||||^PRN^PH^^1^555^9876", Patient::read);
+        assert_eq!(newer.phone.as_deref(), Some("555 9876"));
     }
 
     #[test]

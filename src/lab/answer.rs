@@ -55,7 +55,10 @@ pub fn acknowledgments(
         _ => false,
     };
     let commit = due(accept).then(|| verdict.commit());
-    let application = due(application).then(|| verdict.application());
+    // A commit error ends the exchange: who has read it waits for no application acknowledgment, and would take one for
+    // the answer to the next message.
+    let ended = commit.is_some() && verdict != Verdict::Accept;
+    let application = (!ended && due(application)).then(|| verdict.application());
     commit.into_iter().chain(application).collect()
 }
 
@@ -100,13 +103,14 @@ mod tests {
     #[test]
     fn the_fields_decide_as_the_standard_says() {
         type Case = (Option<&'static str>, Option<&'static str>, &'static [AckCode], &'static [AckCode]);
-        let table: [Case; 8] = [
+        let table: [Case; 9] = [
             (None, None, &[AA], &[AE]),
             (Some("AL"), Some("NE"), &[CA], &[CE]),
             (Some("NE"), Some("AL"), &[AA], &[AE]),
-            (Some("AL"), Some("AL"), &[CA, AA], &[CE, AE]),
+            (Some("AL"), Some("AL"), &[CA, AA], &[CE]),
             (Some("NE"), Some("NE"), &[], &[]),
-            (Some("ER"), Some("AL"), &[AA], &[CE, AE]),
+            (Some("ER"), Some("AL"), &[AA], &[CE]),
+            (Some("SU"), Some("ER"), &[CA], &[AE]),
             (Some("SU"), None, &[CA], &[]),
             (None, Some("AL"), &[AA], &[AE]),
         ];

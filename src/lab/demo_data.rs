@@ -196,6 +196,7 @@ fn encounter_row(ctx: &Ctx) -> encounter::ActiveModel {
         ended_at: Set(None),
         created_at: Set(now),
         updated_at: Set(now),
+        last_event_at: Set(None),
     }
 }
 

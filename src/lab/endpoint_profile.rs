@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    domain::{ids::EndpointId, result::ResultStatus},
+    domain::{event::AdmissionKind, ids::EndpointId, result::ResultStatus},
     hl7::{charset::Charset, positions::Positions},
     store::entity::lis_endpoint,
 };
@@ -126,6 +126,9 @@ impl Habits {
         }
         if habits.versions.iter().any(|version| !version.starts_with("2.")) {
             return Err(bad("versions must be of HL7 v2, such as 2.3 and 2.5.1"));
+        }
+        if habits.adt_default_event.as_deref().is_some_and(|event| event.parse::<AdmissionKind>().is_err()) {
+            return Err(bad("adt_default_event must be an event of ADT that is taken, such as A08"));
         }
         habits.positions()?;
         Ok(habits)

@@ -21,6 +21,7 @@ pub mod follow_events;
 pub mod health;
 pub mod intake;
 pub mod manage_endpoints;
+pub mod merge_patients;
 mod new_order;
 mod order_message;
 pub mod order_progress;

@@ -1,12 +1,13 @@
 //! The one place where the words of HL7 become the words of the clinic: `hl7` and `domain` do not know each other.
 
+mod admission;
 mod appointment;
 
 use std::borrow::Cow;
 
 use chrono::{DateTime, Datelike, FixedOffset, Utc};
 
-pub use self::appointment::appointment;
+pub use self::{admission::admission, appointment::appointment};
 use super::endpoint_profile::Profile;
 use crate::{
     domain::{

@@ -8,7 +8,7 @@ use std::{
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, Statement,
-    sea_query::{Expr, ExprTrait},
+    sea_query::{Expr, ExprTrait, LockType},
 };
 
 use super::{
@@ -87,7 +87,9 @@ async fn with_survivors(
         let ids: Vec<i64> = wanted.drain().collect();
         for part in ids.chunks(IDS_AT_ONCE) {
             let part = patient::Column::Id.is_in(part.iter().copied());
-            let rows = patient::Entity::find().filter(part).all(connection).await?;
+            // Held against a merge until the end of the transaction, as the foreign key of what is filed would hold it: a
+            // result must not go into a chart that is merged away meanwhile.
+            let rows = patient::Entity::find().filter(part).lock(LockType::KeyShare).all(connection).await?;
             wanted.extend(rows.iter().filter_map(|row| row.merged_into_id));
             found.extend(rows.into_iter().map(|row| (row.id, row)));
         }

@@ -11,6 +11,7 @@ pub mod entity;
 pub mod escalations;
 pub mod event_listener;
 pub mod intake;
+pub mod merges;
 pub mod orders;
 pub mod outbox;
 pub mod patients;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
 
 mod ack_flow;
+mod admission_flow;
 mod alert_flow;
 mod app;
 mod appointment_flow;

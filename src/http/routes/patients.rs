@@ -17,6 +17,7 @@ use crate::http::listing;
 use crate::http::page::Page;
 use crate::http::plain_text::{filled_line, line, lines, mrn};
 use crate::http::reader::{FromFields, Reader};
+use crate::lab::merge_patients;
 use crate::lab::read_patients::{self, PatientFilter};
 use crate::lab::register_patient::{self, NewPatient, PatientChange};
 use crate::lab::views::PatientView;
@@ -29,6 +30,8 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(list_patients, create_patient))
         .routes(routes!(search_patients))
         .routes(routes!(get_patient, update_patient))
+        .routes(routes!(merge_patient))
+        .routes(routes!(unmerge_patient))
 }
 
 /// With `mrn` the one patient, without it a list.
@@ -305,4 +308,47 @@ async fn update_patient(
     Body(body): Body<PatientUpdate>,
 ) -> Result<Json<PatientView>, ApiError> {
     Ok(Json(register_patient::update_patient(&app.ctx, &caller, id, body.into()).await?))
+}
+
+/// The other chart of a merge.
+#[derive(Validate, ToSchema)]
+struct MergeRequest {
+    /// The chart that goes, or went.
+    merged_patient_id: i64,
+}
+
+impl FromFields for MergeRequest {
+    fn read(fields: &mut Reader<'_>) -> Self {
+        Self { merged_patient_id: fields.int("merged_patient_id") }
+    }
+}
+
+/// Merge another chart into this one
+///
+/// Everything follows, and the old numbers go on finding it.
+#[utoipa::path(post, path = "/api/patients/{patient_id}/merge", tag = TAG, request_body = MergeRequest,
+    params(("patient_id" = i64, Path, description = "Id of the patient that stays")),
+    responses((status = 200, description = "The patient as it is now", body = PatientView)))]
+async fn merge_patient(
+    SignedIn(caller): SignedIn,
+    State(app): State<App>,
+    PathId(id): PathId<i64>,
+    Body(body): Body<MergeRequest>,
+) -> Result<Json<PatientView>, ApiError> {
+    Ok(Json(merge_patients::merge_patients(&app.ctx, &caller, id, body.merged_patient_id).await?))
+}
+
+/// Take a merge back
+///
+/// What the merge moved returns; what came since stays.
+#[utoipa::path(post, path = "/api/patients/{patient_id}/unmerge", tag = TAG, request_body = MergeRequest,
+    params(("patient_id" = i64, Path, description = "Id of the patient that stayed")),
+    responses((status = 200, description = "The patient as it is now", body = PatientView)))]
+async fn unmerge_patient(
+    SignedIn(caller): SignedIn,
+    State(app): State<App>,
+    PathId(id): PathId<i64>,
+    Body(body): Body<MergeRequest>,
+) -> Result<Json<PatientView>, ApiError> {
+    Ok(Json(merge_patients::unmerge_patients(&app.ctx, &caller, id, body.merged_patient_id).await?))
 }

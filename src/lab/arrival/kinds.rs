@@ -3,7 +3,7 @@
 
 use super::reading::{Content, msh, refused};
 use crate::{
-    domain::event::AppointmentChange,
+    domain::event::{AdmissionKind, AppointmentChange},
     hl7::{ErrorCode, Fault, header::Header, message::Message},
     lab::{
         answer::Verdict,
@@ -14,10 +14,12 @@ use crate::{
 /// What a message is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// ORU^R01.
+    /// ORU^R01, and R30 to R32.
     Results,
     /// SIU^S12 to S15.
     Appointment(AppointmentChange),
+    /// ADT: registrations, visits, merges.
+    Admission(AdmissionKind),
 }
 
 /// Whether a message is taken.
@@ -61,15 +63,28 @@ pub(super) fn taken(header: &Header, message: &Message<'_>, profile: &Profile) -
 }
 
 /// By MSH-9. Its third component, the structure, is often missing or wrong and decides nothing.
-fn kind(header: &Header, _message: &Message<'_>, _profile: &Profile) -> Result<Kind, ErrorCode> {
+fn kind(header: &Header, message: &Message<'_>, profile: &Profile) -> Result<Kind, ErrorCode> {
     let event = header.trigger.as_deref();
     match header.message_code.as_deref() {
-        Some("ORU") if matches!(event, None | Some("R01")) => Ok(Kind::Results),
+        // R30 to R32 come from devices at the bedside: the same layout, with or without an order.
+        Some("ORU") if matches!(event, None | Some("R01" | "R30" | "R31" | "R32")) => Ok(Kind::Results),
         Some("SIU") => {
             let change = event.and_then(AppointmentChange::from_hl7);
             change.map(Kind::Appointment).ok_or(ErrorCode::UnsupportedEvent)
         }
+        Some("ADT") => {
+            // Senders of 2.1 name the event in EVN-1 only; where that is missing too, the profile may know.
+            let named = event.map(str::to_owned).or_else(|| event_segment(message));
+            let event = named.or_else(|| profile.habits.adt_default_event.clone());
+            let kind = event.and_then(|event| event.parse().ok());
+            kind.map(Kind::Admission).ok_or(ErrorCode::UnsupportedEvent)
+        }
         Some("ORU") => Err(ErrorCode::UnsupportedEvent),
         _ => Err(ErrorCode::UnsupportedMessageType),
     }
+}
+
+/// EVN-1.
+fn event_segment(message: &Message<'_>) -> Option<String> {
+    message.segment("EVN")?.value(1).map(std::borrow::Cow::into_owned)
 }

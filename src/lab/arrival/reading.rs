@@ -10,7 +10,9 @@ use crate::domain::event::Event;
 use crate::{
     domain::report::ReportedMessage,
     hl7::{
-        ErrorCode, Fault, Location, SegmentName, Warning, charset,
+        ErrorCode, Fault, Location, SegmentName, Warning,
+        adt::Adt,
+        charset,
         header::{Header, peek_header},
         message::Message,
         oru::Oru,
@@ -126,11 +128,20 @@ impl Reading {
                 let results = translate::results(&view, profile, received_at, &mut self.warnings);
                 Ok(Content::Results(Box::new(results)))
             }
+            Kind::Admission(kind) => {
+                let view = Adt::read(message).map_err(error)?;
+                if message.segment("EVN").is_none() {
+                    self.warnings.push(Warning::new("evn_missing"));
+                }
+                self.tell_of_observations(message);
+                let admission = translate::admission(&view, kind, profile);
+                Ok(Content::Event(Box::new(Event::Admission(admission))))
+            }
             Kind::Appointment(change) => {
                 let view = Siu::read(message).map_err(error)?;
                 self.tell_of_observations(message);
                 let appointment = translate::appointment(&view, change, profile);
-                Ok(Content::Event(Box::new(Event::Appointment(appointment))))
+                Ok(Content::Event(Box::new(Event::Appointment(Box::new(appointment)))))
             }
         }
     }

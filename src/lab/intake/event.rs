@@ -1,7 +1,9 @@
 //! A message that is no report of results: something happened elsewhere. It has a transaction to itself, because what it
 //! changes (a chart, an order, an appointment) is what the next message of the batch is decided by.
 
+mod admission;
 mod appointment;
+mod visit;
 
 use sea_orm::{ActiveModelTrait, DbErr};
 
@@ -145,6 +147,7 @@ impl Desk<'_> {
     async fn apply(&self, tx: &mut Tx, event: &Event) -> Result<Applied, DbErr> {
         match event {
             Event::Appointment(appointment) => self.appointment(tx, appointment).await,
+            Event::Admission(admission) => self.admission(tx, admission).await,
         }
     }
 

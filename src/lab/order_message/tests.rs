@@ -112,6 +112,7 @@ fn encounter() -> encounter::Model {
         ended_at: None,
         created_at: noon(),
         updated_at: noon(),
+        last_event_at: None,
     }
 }
 

@@ -68,6 +68,10 @@ pub(in crate::lab) async fn read_again(
             same_as_held(&held, item)?;
             Ok(Held::Results(held))
         }
+        // A chart's own data are not for us to choose between: whoever registers the patient does.
+        Content::Event(_) => Err(LabError::Conflict(
+            "A registration is mended where it comes from and sent again; here it can be rejected".into(),
+        )),
         _ => Err(differs()),
     }
 }

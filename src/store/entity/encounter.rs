@@ -29,6 +29,8 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     /// When the row last changed.
     pub updated_at: DateTimeUtc,
+    /// Event time of the newest ADT applied, so that an older one cannot overwrite it.
+    pub last_event_at: Option<DateTimeUtc>,
 }
 
 super::plain_entity!("encounter");

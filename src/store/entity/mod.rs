@@ -45,6 +45,7 @@ pub mod lis_endpoint;
 pub mod outbox;
 pub mod patient;
 pub mod patient_identifier;
+pub mod patient_merge;
 pub mod review_item;
 pub mod test_catalog;
 pub mod unmapped_code;
