@@ -110,8 +110,8 @@ pub struct Observation {
     pub number: Option<Quantity>,
     /// Whether the value is a code.
     pub is_coded: bool,
-    /// A document in it, with its media type.
-    pub document: Option<(String, Vec<u8>)>,
+    /// A document in it.
+    pub document: Option<Document>,
     /// OBX-6.
     pub units: Option<String>,
     /// OBX-7.
@@ -134,6 +134,17 @@ pub struct Observation {
     pub notes: Vec<String>,
 }
 
+/// A document that came as a result.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Media type.
+    pub media_type: String,
+    /// SHA-256 of its bytes in hex: two reports of the same length differ in it.
+    pub hash: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
 /// Types full of patient data print their name and nothing else.
 macro_rules! print_name_only {
     ($($name:ident),+) => {$(
@@ -144,7 +155,7 @@ macro_rules! print_name_only {
         }
     )+};
 }
-print_name_only!(ReportedMessage, PatientBlock, Report, Observation);
+print_name_only!(ReportedMessage, PatientBlock, Report, Observation, Document);
 
 impl ReportedMessage {
     /// Observations in the message.

@@ -43,6 +43,15 @@ impl Coded {
         Self { code, text, system, alt_code, alt_text, alt_system, original_text: next() }
     }
 
+    /// From a component whose subcomponents are the parts, as in OBR-15.
+    pub fn read_nested(value: Component<'_>) -> Self {
+        if value.raw().is_empty() {
+            return Self::default();
+        }
+        let [code, text, system] = [1, 2, 3].map(|n| own(value.part(n)));
+        Self { code, text, system, ..Self::default() }
+    }
+
     /// Nothing was sent.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -3,6 +3,7 @@
 use super::datatypes::Hd;
 use super::datetime::Timestamp;
 use super::message::{Delimiters, Message};
+use super::{Location, SegmentName, Warning};
 use std::borrow::Cow;
 
 /// MSH as typed values. What is missing is a value; whether that is a fault is decided elsewhere.
@@ -80,6 +81,36 @@ impl Header {
     /// Enhanced acknowledgement: at least one of MSH-15 and MSH-16 is valued.
     pub fn is_enhanced(&self) -> bool {
         self.accept_ack.is_some() || self.application_ack.is_some()
+    }
+}
+
+/// What is missing in a header or odd, and still does not matter to what follows.
+pub(super) fn leniencies(header: &Header, warnings: &mut Vec<Warning>) {
+    let msh = Location::segment(SegmentName::MSH, 1);
+    let version = header.version.as_deref().unwrap_or_default();
+    // Before 2.3.1 there was no third component.
+    let has_structure = !["2", "2.1", "2.2", "2.3"].contains(&version);
+    let expected = match (header.message_code.as_deref(), header.trigger.as_deref()) {
+        (Some("ORU"), None | Some("R01")) => "ORU_R01",
+        _ => "",
+    };
+    match header.structure.as_deref() {
+        None if has_structure && !expected.is_empty() => {
+            warnings.push(Warning::at("structure_missing", msh.field(9)));
+        }
+        Some(structure) if !expected.is_empty() && structure != expected => {
+            warnings.push(Warning::at("structure_unexpected", msh.field(9)));
+        }
+        _ => {}
+    }
+    if header.trigger.is_none() {
+        warnings.push(Warning::at("event_missing", msh.field(9)));
+    }
+    if header.version.is_none() {
+        warnings.push(Warning::at("version_missing", msh.field(12)));
+    }
+    if header.message_time.as_ref().is_none_or(|time| time.offset.is_none()) {
+        warnings.push(Warning::at("zone_assumed", msh.field(7)));
     }
 }
 

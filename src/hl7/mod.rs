@@ -12,8 +12,8 @@
 //! and [`adt_build`] are the other side of the conversation, used by the simulator. All of them
 //! share [`outbound`] and write through [`build`], where every value is escaped, so no name can add a segment.
 //!
-//! Small parts: [`escape`], [`datetime`], [`value`] (OBX-5 by OBX-2), [`datatypes`] (CX, XPN, XCN,
-//! CWE …), [`patient`] (PID, PV1), [`order`] (ORC, OBR, SPM), [`path`] (`PID-3[1].1`), [`tree`]
+//! Small parts: [`escape`], [`datetime`], [`value`] (OBX-5 by OBX-2), [`number`], [`document`], [`datatypes`] (CX, XPN, XCN,
+//! CWE …), [`patient`] (PID, PV1), [`order`] (ORC, OBR), [`specimen`] (SPM, OBR-15), [`path`] (`PID-3[1].1`), [`tree`]
 //! (a message for the eye).
 //!
 //! Two kinds of trouble, and neither carries content of the message:
@@ -31,11 +31,14 @@ pub mod charset;
 pub mod datatypes;
 pub mod datetime;
 pub mod delimiters;
+pub mod document;
+mod document_parts;
 pub mod escape;
 pub mod fault;
 pub mod frame;
 pub mod header;
 pub mod message;
+pub mod number;
 pub mod observation;
 pub mod order;
 pub mod orm;
@@ -48,6 +51,7 @@ pub mod patient;
 pub mod positions;
 pub mod segment;
 pub mod siu;
+pub mod specimen;
 pub mod tree;
 pub mod value;
 

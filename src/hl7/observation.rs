@@ -4,7 +4,7 @@ use super::datatypes::{Coded, Provider};
 use super::datetime::Timestamp;
 use super::message::Segment;
 use super::order::{Note, status_letter};
-use super::value::Value;
+use super::value::{Content, Value};
 use super::{Location, Warning};
 use std::borrow::Cow;
 
@@ -50,13 +50,43 @@ pub struct Observation {
     pub equipment: Option<String>,
     /// OBX-19.
     pub analysed_at: Option<Timestamp>,
-    /// OBX-23.1.
-    pub performing_organization: Option<String>,
+    /// OBX-23 to OBX-25: who did the test.
+    pub performer: Performer,
     /// NTEs that follow it.
     pub notes: Vec<Note>,
 }
 
-super::redact_debug!(Observation);
+/// The laboratory that did the test, where it is not the one that reports.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Performer {
+    /// OBX-23.1.
+    pub name: Option<String>,
+    /// OBX-23.10, else OBX-23.3 as older versions had it.
+    pub id: Option<String>,
+    /// OBX-24, its parts in the order of an address label.
+    pub address: Option<String>,
+    /// OBX-25.
+    pub director: Option<Provider>,
+}
+
+super::redact_debug!(Observation, Performer);
+
+impl Performer {
+    fn read(obx: &Segment<'_>) -> Self {
+        let part = |n| obx.field(23).component(n).value().map(Cow::into_owned);
+        let address = obx.field(24);
+        // Street without its subcomponents, other designation, city, state, postal code, country.
+        let street = address.component(1).part(1);
+        let rest = (2..=6).map(|n| address.component(n).value());
+        let lines: Vec<_> = std::iter::once(street).chain(rest).flatten().collect();
+        Self {
+            name: part(1),
+            id: part(10).or_else(|| part(3)),
+            address: (!lines.is_empty()).then(|| lines.join(", ")),
+            director: Provider::read_first(obx.field(25)),
+        }
+    }
+}
 
 impl Observation {
     /// Reads an OBX; leniencies go to `warnings`.
@@ -85,7 +115,7 @@ impl Observation {
             method: coded(17),
             equipment: own(18),
             analysed_at: time(19),
-            performing_organization: own(23),
+            performer: Performer::read(obx),
             notes: Vec::new(),
         }
     }
@@ -107,6 +137,15 @@ fn read_value(obx: &Segment<'_>, kind: Option<&str>, warnings: &mut Vec<Warning>
     let field = obx.field(5);
     let value = Value::read(kind.unwrap_or_default(), field);
     let at = obx.at(5);
+    if let (Content::Document(_), Some(kind)) = (&value.content, kind.or(Some("")))
+        && kind != "ED"
+    {
+        warnings.push(Warning::at("document_in_text", at));
+        return value;
+    }
+    if field.is_truncated() {
+        warnings.push(Warning::at("value_truncated", at));
+    }
     if value.numeric.as_ref().is_some_and(|n| n.lenient) {
         warnings.push(Warning::at("number_lenient", at));
     }
@@ -170,7 +209,7 @@ mod tests {
     #[test]
     fn positions() {
         let (obx, warnings) = read(
-            "OBX|1|NM|2823-3^Potassium^LN|a|6.8|mmol/L^^UCUM|3.5-5.1|HH~A|0.9|N|F|20240101||202403150800|LABX|77^Tech|ISE|EQ1^x|202403150830||||City Lab",
+            "OBX|1|NM|2823-3^Potassium^LN|a|6.8|mmol/L^^UCUM|3.5-5.1|HH~A|0.9|N|F|20240101||202403150800|LABX|77^Tech|ISE|EQ1^x|202403150830||||City Lab^^^^^^^^^C7|1 Main St&Main^^Town^MA^01234|9^House^Gregory",
         );
         assert_eq!(warnings, [""; 0]);
         assert_eq!(obx.code.code.as_deref(), Some("2823-3"));
@@ -185,7 +224,9 @@ mod tests {
         assert_eq!(obx.observer.unwrap().display().as_deref(), Some("Tech"));
         assert_eq!((obx.method.code.as_deref(), obx.equipment.as_deref()), (Some("ISE"), Some("EQ1")));
         assert_eq!(obx.analysed_at.unwrap().text, "202403150830");
-        assert_eq!(obx.performing_organization.as_deref(), Some("City Lab"));
+        assert_eq!((obx.performer.name.as_deref(), obx.performer.id.as_deref()), (Some("City Lab"), Some("C7")));
+        assert_eq!(obx.performer.address.as_deref(), Some("1 Main St, Town, MA, 01234"));
+        assert_eq!(obx.performer.director.unwrap().display().as_deref(), Some("Gregory House"));
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! ORC, OBR and SPM: what was ordered and how far it is. Read the same way from orders and results.
+//! ORC and OBR: what was ordered and how far it is. Read the same way from orders and results.
 
 use super::Warning;
 use super::datatypes::{Coded, EntityId, Provider};
 use super::datetime::Timestamp;
 use super::message::Segment;
+use super::specimen::Specimen;
 use std::borrow::Cow;
 
 /// Table 0123 (OBR-25), with later additions.
@@ -44,6 +45,10 @@ pub struct OrderControl {
     pub status: Option<String>,
     /// ORC-7.6.
     pub priority: Option<String>,
+    /// ORC-8.1.
+    pub parent_placer: EntityId,
+    /// ORC-8.2.
+    pub parent_filler: EntityId,
     /// ORC-9.
     pub transaction_at: Option<Timestamp>,
     /// ORC-12.
@@ -62,6 +67,8 @@ impl OrderControl {
             placer_group: entity(orc, 4),
             status: own(orc.value(5)),
             priority: own(orc.field(7).component(6).value()),
+            parent_placer: EntityId::read_nested(orc.field(8).component(1)),
+            parent_filler: EntityId::read_nested(orc.field(8).component(2)),
             transaction_at: time(orc, 9),
             provider: Provider::read_first(orc.field(12)),
             reason: Coded::read(orc.field(16).repetition(1)),
@@ -105,8 +112,8 @@ pub struct Request {
     pub clinical_info: Option<String>,
     /// OBR-14.
     pub received_at: Option<Timestamp>,
-    /// OBR-15.1, before SPM existed.
-    pub specimen_source: Option<String>,
+    /// OBR-15 and what belongs to it, before SPM existed.
+    pub specimen: Option<Specimen>,
     /// OBR-16.
     pub provider: Option<Provider>,
     /// OBR-22: when the report or its status changed.
@@ -136,6 +143,10 @@ impl Request {
             warnings.push(Warning::at("code_in_alternate", obr.at(4)));
         }
         let (status, section) = report_status(obr, warnings);
+        let provider = Provider::read_first(obr.field(16));
+        if provider.as_ref().is_some_and(|provider| provider.free_text.is_some()) {
+            warnings.push(Warning::at("provider_free_text", obr.at(16)));
+        }
         Self {
             placer: entity(obr, 2),
             filler: entity(obr, 3),
@@ -148,8 +159,8 @@ impl Request {
             specimen_action: own(obr.value(11)),
             clinical_info: own(obr.field(13).value()),
             received_at: time(obr, 14),
-            specimen_source: own(obr.field(15).component(1).part(1)),
-            provider: Provider::read_first(obr.field(16)),
+            specimen: Specimen::read_obr(obr),
+            provider,
             reported_at: time(obr, 22),
             section,
             status,
@@ -198,44 +209,6 @@ fn interpreter(obr: &Segment<'_>) -> Option<String> {
     if parts.is_empty() { own(name.part(1)) } else { Some(parts.join(" ")) }
 }
 
-/// SPM.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Specimen {
-    /// SPM-2.1.
-    pub placer: EntityId,
-    /// SPM-2.2.
-    pub filler: EntityId,
-    /// SPM-4.
-    pub kind: Coded,
-    /// SPM-8.
-    pub site: Coded,
-    /// SPM-17.1.
-    pub collected_at: Option<Timestamp>,
-    /// SPM-18.
-    pub received_at: Option<Timestamp>,
-    /// SPM-21: why it was rejected.
-    pub reject_reason: Coded,
-    /// SPM-24.
-    pub condition: Coded,
-}
-
-impl Specimen {
-    /// Reads an SPM.
-    pub fn read(spm: &Segment<'_>) -> Self {
-        let coded = |n| Coded::read(spm.field(n).repetition(1));
-        Self {
-            placer: EntityId::read_nested(spm.field(2).component(1)),
-            filler: EntityId::read_nested(spm.field(2).component(2)),
-            kind: coded(4),
-            site: coded(8),
-            collected_at: spm.field(17).component(1).part(1).and_then(|t| Timestamp::parse(&t)),
-            received_at: time(spm, 18),
-            reject_reason: coded(21),
-            condition: coded(24),
-        }
-    }
-}
-
 /// NTE: a comment on the segment before it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Note {
@@ -254,7 +227,7 @@ impl Note {
     }
 }
 
-super::redact_debug!(OrderControl, ParentResult, Request, Specimen, Note);
+super::redact_debug!(OrderControl, ParentResult, Request, Note);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -304,7 +277,7 @@ mod tests {
         assert_eq!(obr.service.display(), Some("Count"));
         assert_eq!(obr.observed_at.unwrap().text, "202403150800");
         assert_eq!(obr.received_at.unwrap().text, "202403150900");
-        assert_eq!(obr.specimen_source.as_deref(), Some("BLD"));
+        assert_eq!(obr.specimen.unwrap().kind.code.as_deref(), Some("BLD"));
         assert_eq!(obr.provider.unwrap().display().as_deref(), Some("Dr. Smith"));
         assert_eq!((obr.section.as_deref(), obr.status), (Some("HM"), Some('F')));
         assert_eq!(obr.parent_result.unwrap().sub_id.as_deref(), Some("2"));
@@ -326,10 +299,10 @@ mod tests {
     }
 
     #[test]
-    fn orc_and_spm_positions() {
+    fn orc_positions() {
         let text = line(
             "ORC",
-            &[(1, "NW"), (2, "P"), (3, "F"), (4, "G"), (5, "IP"), (7, "^^^^^A"), (9, "2024"), (12, "1^X")],
+            &[(1, "NW"), (2, "P"), (3, "F"), (4, "G"), (5, "IP"), (7, "^^^^^A"), (8, "P0&x^F0&y"), (9, "2024"), (12, "1^X")],
         );
         let message = Message::parse(&text).unwrap();
         let orc = OrderControl::read(&message.segment("ORC").unwrap());
@@ -339,14 +312,6 @@ mod tests {
         );
         assert_eq!(orc.placer_group.id.as_deref(), Some("G"));
         assert!(orc.transaction_at.is_some() && orc.provider.is_some());
-        let text = line(
-            "SPM",
-            &[(2, "A&x^B&y"), (4, "BLD"), (17, "20240315^20240316"), (18, "20240317"), (21, "H^Hemolyzed")],
-        );
-        let message = Message::parse(&text).unwrap();
-        let spm = Specimen::read(&message.segment("SPM").unwrap());
-        assert_eq!((spm.placer.id.as_deref(), spm.filler.id.as_deref()), (Some("A"), Some("B")));
-        assert_eq!(spm.collected_at.unwrap().text, "20240315");
-        assert_eq!(spm.reject_reason.display(), Some("Hemolyzed"));
+        assert_eq!((orc.parent_placer.id.as_deref(), orc.parent_filler.id.as_deref()), (Some("P0"), Some("F0")));
     }
 }

@@ -8,8 +8,10 @@ use super::datatypes::EntityId;
 use super::header::Header;
 use super::message::{Message, Segment};
 use super::observation::Observation;
-use super::order::{Note, OrderControl, Request, Specimen};
+use super::order::{Note, OrderControl, Request};
 use super::patient::{Patient, Visit};
+use super::specimen::Specimen;
+use super::{document_parts, header};
 use super::{ErrorCode, Fault, Location, SegmentName, Warning};
 
 /// A result message.
@@ -76,6 +78,22 @@ impl ResultGroup {
         newer.or(orc).or(request.old_priority.as_deref())
     }
 
+    /// Placer and filler number of the order this one grew out of: OBR-29, else ORC-8.
+    pub fn parent(&self) -> (&EntityId, &EntityId) {
+        let Request { parent_placer, parent_filler, .. } = &self.request;
+        match &self.control {
+            Some(control) if parent_placer.is_empty() && parent_filler.is_empty() => {
+                (&control.parent_placer, &control.parent_filler)
+            }
+            _ => (parent_placer, parent_filler),
+        }
+    }
+
+    /// What was examined: SPM, else what the OBR says of it.
+    pub fn examined(&self) -> &[Specimen] {
+        if self.specimens.is_empty() { self.request.specimen.as_slice() } else { &self.specimens }
+    }
+
     fn number<'s>(
         &'s self,
         own: &'s EntityId,
@@ -110,7 +128,11 @@ impl Oru {
         for segment in message.segments() {
             reader.take(&segment)?;
         }
-        let (patients, warnings) = reader.finish();
+        let (mut patients, mut warnings) = reader.finish();
+        for group in patients.iter_mut().flat_map(|patient| &mut patient.groups) {
+            document_parts::join(&mut group.observations, &mut warnings);
+        }
+        header::leniencies(&header, &mut warnings);
         if patients.iter().all(|p| p.groups.is_empty()) {
             let obr = Location::segment(SegmentName::OBR, 1);
             return Err(Fault::new(ErrorCode::SegmentSequence, "no order in a result message").at(obr));

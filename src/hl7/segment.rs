@@ -184,6 +184,12 @@ impl<'a> Field<'a> {
         present(self.raw, *self.delims, self.literal)
     }
 
+    /// The sender cut it short and says so with the truncation character of HL7 v2.7 §2.5.5.2.
+    pub fn is_truncated(&self) -> bool {
+        let mark = self.delims.truncation.filter(|_| !self.literal);
+        mark.is_some_and(|mark| self.raw.as_bytes().last() == Some(&mark))
+    }
+
     /// The repetitions; an empty field has none.
     pub fn repetitions(&self) -> impl Iterator<Item = Repetition<'a>> + use<'a> {
         let Self { raw, delims, literal } = *self;

@@ -3,156 +3,9 @@
 
 use super::datatypes::Coded;
 use super::datetime::{Timestamp, display_time};
-use super::escape::hex_bytes;
+pub use super::document::{BadDocument, Document};
 use super::message::{Field, Repetition};
-use base64::Engine;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-
-/// How a number is bounded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Comparator {
-    /// `<`
-    Less,
-    /// `<=`
-    LessOrEqual,
-    /// `>`
-    Greater,
-    /// `>=`
-    GreaterOrEqual,
-}
-
-impl Comparator {
-    /// The sign.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-        }
-    }
-
-    /// Takes a comparator off the front of a text; `=` is none.
-    fn strip(text: &str) -> (Option<Self>, &str) {
-        let signs = [
-            ("<=", Some(Self::LessOrEqual)),
-            ("≤", Some(Self::LessOrEqual)),
-            (">=", Some(Self::GreaterOrEqual)),
-            ("≥", Some(Self::GreaterOrEqual)),
-            ("<", Some(Self::Less)),
-            (">", Some(Self::Greater)),
-            ("=", None),
-        ];
-        let found = signs.iter().find_map(|(sign, c)| Some((*c, text.strip_prefix(sign)?)));
-        found.unwrap_or((None, text))
-    }
-}
-
-/// A number, as text and to compute with.
-#[derive(Clone, PartialEq)]
-pub struct Numeric {
-    /// `<` and the like.
-    pub comparator: Option<Comparator>,
-    /// The digits as sent, without comparator and flags, the decimal sign a full stop.
-    pub text: String,
-    /// The same as a float.
-    pub value: f64,
-    /// It took guessing: a comma, a flag behind the number.
-    pub lenient: bool,
-}
-
-impl Numeric {
-    /// A number with an optional comparator, in the strict grammar of NM.
-    pub fn strict(text: &str) -> Option<Self> {
-        let (comparator, rest) = Comparator::strip(text.trim());
-        let rest = rest.trim();
-        Some(Self { comparator, text: rest.to_owned(), value: plain(rest)?, lenient: false })
-    }
-
-    /// Also `1,234`, `6,8`, `5.0 H`.
-    pub fn lenient(text: &str) -> Option<Self> {
-        if let Some(number) = Self::strict(text) {
-            return Some(number);
-        }
-        let (comparator, rest) = Comparator::strip(text.trim());
-        let digits = without_commas(without_flag(rest.trim()))?;
-        Some(Self { comparator, value: plain(&digits)?, text: digits, lenient: true })
-    }
-}
-
-/// Digits, one full stop, a sign, an exponent; never `inf` or `nan`.
-fn plain(text: &str) -> Option<f64> {
-    let first_ok = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
-    let all_ok = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
-    if !first_ok || !all_ok {
-        return None;
-    }
-    text.parse().ok().filter(|value: &f64| value.is_finite())
-}
-
-fn without_flag(text: &str) -> &str {
-    const FLAGS: &[&str] = &["HH", "LL", "H", "L", "AA", "A", "N", "*", "↑", "↓"];
-    let end = text.rfind(|c: char| c.is_ascii_digit()).map_or(0, |at| at + 1);
-    let (number, flag) = text.split_at(end);
-    if FLAGS.contains(&flag.trim()) { number } else { text }
-}
-
-/// `1,234` and `1,234.5` have thousands; a comma that cannot part thousands is a decimal sign.
-fn without_commas(text: &str) -> Option<String> {
-    let Some((head, tail)) = text.split_once(',') else { return Some(text.to_owned()) };
-    let digits = head.trim_start_matches(['+', '-']);
-    let (groups, fraction) = tail.split_once('.').map_or((tail, None), |(g, f)| (g, Some(f)));
-    let thousands = (1..=3).contains(&digits.len())
-        && !digits.starts_with('0')
-        && groups.split(',').all(|g| g.len() == 3 && g.bytes().all(|b| b.is_ascii_digit()));
-    if thousands {
-        return Some(text.replace(',', ""));
-    }
-    (!tail.contains(',') && fraction.is_none() && !tail.is_empty()).then(|| text.replace(',', "."))
-}
-
-/// ED: a document inside the message.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Document {
-    /// Source application.
-    pub application: Option<String>,
-    /// Table 0191, such as `AP`, `IM`, `TEXT`; some senders write a media type.
-    pub kind: Option<String>,
-    /// Table 0291, such as `PDF`.
-    pub subtype: Option<String>,
-    /// Table 0299: `A`, `Hex`, `Base64`.
-    pub encoding: Option<String>,
-    data: String,
-}
-
-/// The document's data are not what its encoding says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("embedded document cannot be decoded")]
-pub struct BadDocument;
-
-impl Document {
-    /// The document's bytes.
-    pub fn bytes(&self) -> Result<Vec<u8>, BadDocument> {
-        // Long data are often folded; line ends and blanks mean nothing in both encodings.
-        let folded = || self.data.split_whitespace().collect::<String>();
-        match self.encoding.as_deref().map(str::to_ascii_lowercase).as_deref() {
-            Some("base64") => BASE64.decode(folded()).map_err(|_| BadDocument),
-            Some("hex") => hex_bytes(&folded()).ok_or(BadDocument),
-            _ => Ok(self.data.clone().into_bytes()),
-        }
-    }
-
-    /// The data as sent.
-    pub fn data(&self) -> &str {
-        &self.data
-    }
-}
-
-/// Padding is often missing.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+pub use super::number::{Comparator, Numeric};
 
 /// RP: a document elsewhere.
 #[derive(Clone, PartialEq, Eq)]
@@ -186,7 +39,7 @@ pub enum Content {
     Coded(Vec<Coded>),
     /// DT, TS, DTM.
     Time(Timestamp),
-    /// ED.
+    /// ED, or a document under another type.
     Document(Document),
     /// RP.
     Reference(Reference),
@@ -197,7 +50,7 @@ pub enum Content {
 /// The value of an observation.
 #[derive(Clone, PartialEq)]
 pub struct Value {
-    /// As sent; for an embedded document without its data.
+    /// As sent; for an embedded document what stands before its data.
     pub raw: String,
     /// For the eye; repetitions are lines.
     pub display: String,
@@ -207,7 +60,7 @@ pub struct Value {
     pub content: Content,
 }
 
-super::redact_debug!(Numeric, Document, Reference, Content, Value);
+super::redact_debug!(Reference, Content, Value);
 
 impl Value {
     /// Reads OBX-5 by the type in OBX-2.
@@ -218,12 +71,15 @@ impl Value {
         if field.is_null() {
             return Self::of(field, String::new(), Content::Null);
         }
+        if let Some(document) = Document::recognised(field).filter(|_| kind != "RP") {
+            return Self::document(field, document);
+        }
         match kind {
             "NM" => Self::number(field),
             "SN" => Self::structured(field),
             "CE" | "CWE" | "CNE" => Self::coded(field),
             "DT" | "TS" | "DTM" | "TM" => Self::time(field, kind == "TM"),
-            "ED" => Self::document(field),
+            "ED" => Self::document(field, Document::declared(field)),
             "RP" => Self::reference(field),
             "ST" | "TX" | "FT" | "IS" | "ID" | "" => Self::text(field),
             _ => Self { content: Content::Other, ..Self::text(field) },
@@ -286,22 +142,13 @@ impl Value {
         }
     }
 
-    fn document(field: Field<'_>) -> Self {
+    fn document(field: Field<'_>, document: Document) -> Self {
+        let display = if document.is_plain() { clean_lines(document.data()) } else { String::new() };
         let first = field.repetition(1);
-        let part = |n| first.value(n).map(std::borrow::Cow::into_owned);
-        let data = first.component(5);
-        let document = Document {
-            application: part(1),
-            kind: part(2),
-            subtype: part(3),
-            encoding: part(4),
-            data: data.text().into_owned(),
-        };
-        let display = match document.encoding.as_deref() {
-            None | Some("A") => document.data.clone(),
-            _ => document.subtype.clone().or_else(|| document.kind.clone()).unwrap_or_default(),
-        };
-        let head = first.raw().len() - data.raw().len();
+        let longest = first.components().map(|part| part.raw().len()).max().unwrap_or_default();
+        // The data are by far the longest; what stands before them describes them.
+        let before = first.components().take_while(|part| part.raw().len() < longest);
+        let head: usize = before.map(|part| part.raw().len() + 1).sum();
         let raw = first.raw().get(..head).unwrap_or_default().to_owned();
         Self { raw, display, numeric: None, content: Content::Document(document) }
     }
@@ -455,8 +302,7 @@ mod tests {
     fn documents() {
         for raw in ["LAB^AP^PDF^Base64^SGVs bG8=", "LAB^AP^PDF^base64^SGVsbG8", "^^PDF^Hex^48656C6C6F"] {
             let value = read("ED", raw);
-            assert_eq!(value.display, "PDF");
-            assert!(!value.raw.contains("SGVs"));
+            assert!(!value.raw.contains("SGVs") && !value.raw.contains("4865"));
             let Content::Document(document) = value.content else { panic!("a document") };
             assert_eq!(document.bytes().unwrap(), b"Hello");
         }

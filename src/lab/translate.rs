@@ -2,8 +2,7 @@
 
 mod admission;
 mod appointment;
-
-use std::borrow::Cow;
+mod value;
 
 use chrono::{DateTime, Datelike, FixedOffset, Utc};
 
@@ -27,7 +26,7 @@ use crate::{
         order::Note,
         oru::{OruView, PatientResults, ResultGroup},
         patient::{Patient, Visit},
-        value::{Content, Document},
+        value::Content,
     },
     security::sha256,
 };
@@ -127,7 +126,7 @@ impl<'a> Zone<'a> {
         collected: Option<&ClinicalTime>,
         warnings: &mut Vec<Warning>,
     ) -> Observation {
-        let (value, document) = value(sent, warnings);
+        let (value, document) = value::shown(sent, warnings);
         let own_time = sent.observed_at.as_ref();
         Observation {
             key: String::new(),
@@ -251,34 +250,4 @@ fn number(value: &hl7::value::Value) -> Option<Quantity> {
     let sent = value.numeric.as_ref()?;
     let comparator = sent.comparator.and_then(|sign| sign.as_str().parse::<Comparator>().ok());
     Some(Quantity { comparator, number: sent.value, text: sent.text.clone() })
-}
-
-/// What a reader sees, and the document in it. A document that cannot be decoded is kept as sent and said so.
-fn value(
-    sent: &hl7::observation::Observation,
-    warnings: &mut Vec<Warning>,
-) -> (Option<String>, Option<(String, Vec<u8>)>) {
-    let shown = (!sent.value.is_absent()).then(|| sent.value.display.clone());
-    let Content::Document(document) = &sent.value.content else { return (shown, None) };
-    let Ok(bytes) = document.bytes() else {
-        warnings.push(Warning::at("document_unreadable", sent.location));
-        return (shown, Some(("text/plain".into(), document.data().as_bytes().to_vec())));
-    };
-    (shown, Some((media_type(document, &bytes).into_owned(), bytes)))
-}
-
-/// The media type, from the bytes first: senders often get the subtype wrong.
-fn media_type<'a>(document: &'a Document, bytes: &[u8]) -> Cow<'a, str> {
-    if bytes.starts_with(b"%PDF-") {
-        return "application/pdf".into();
-    }
-    match document.subtype.as_deref().map(str::to_ascii_lowercase).as_deref() {
-        Some("jpeg" | "jpg") => "image/jpeg".into(),
-        Some("png") => "image/png".into(),
-        Some("tiff" | "tif") => "image/tiff".into(),
-        Some("rtf") => "application/rtf".into(),
-        Some("xml") => "application/xml".into(),
-        Some("plain" | "text") => "text/plain".into(),
-        _ => "application/octet-stream".into(),
-    }
 }
