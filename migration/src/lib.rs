@@ -41,6 +41,8 @@ mod m0023_code_map_changes;
 mod m0024_api_keys;
 mod m0025_encounter_events;
 mod m0026_patient_merges;
+mod m0027_report_surroundings;
+mod m0028_result_particulars;
 mod m0031_review_decisions;
 
 /// Takes the steps a database lacks, and takes them back.
@@ -75,6 +77,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0024_api_keys::STEP),
             Box::new(m0025_encounter_events::STEP),
             Box::new(m0026_patient_merges::STEP),
+            Box::new(m0027_report_surroundings::STEP),
+            Box::new(m0028_result_particulars::STEP),
             Box::new(m0031_review_decisions::Step),
         ]
     }

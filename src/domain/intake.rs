@@ -4,10 +4,11 @@
 
 mod decide;
 mod known;
+mod ties;
 
 pub use self::{
     decide::{any_held, decide, decide_for},
-    known::{CurrentResult, Known, KnownOrder, KnownPatient, KnownTest, Shown},
+    known::{CurrentResult, Known, KnownOrder, KnownPatient, KnownTest, Shown, ShownDocument},
 };
 use super::{
     critical::{Assessment, CriticalFlags},
@@ -97,8 +98,10 @@ pub struct NewReport {
     pub at: (usize, usize),
     /// Whose it is.
     pub patient: PatientId,
-    /// The order it answers.
+    /// The order it answers or hangs on.
     pub order: Option<(OrderId, OrderTestId)>,
+    /// It hangs on that order without answering its test: a reflex, susceptibilities.
+    pub is_child: bool,
 }
 
 /// A result version to store.

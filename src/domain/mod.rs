@@ -19,6 +19,8 @@
 //! | [`event`] | what a message tells that is no report of results |
 //! | [`matching`] | whose result this is, or who has to decide that |
 //! | [`review`] | what a person may decide about a result that nobody could be found for |
+//! | [`specimen`] | what was examined, and what a report grew out of |
+//! | [`parent`] | which result a report hangs on |
 //! | [`retry`] | what to do after an attempt to deliver a message |
 //! | [`alert`] | how an alert is closed |
 //! | [`access`] | who may do what |
@@ -38,11 +40,13 @@ pub mod intake;
 pub mod loinc;
 pub mod matching;
 pub mod order;
+pub mod parent;
 pub mod person;
 pub mod report;
 pub mod result;
 pub mod retry;
 pub mod review;
+pub mod specimen;
 pub mod thresholds;
 pub mod units;
 pub mod value;

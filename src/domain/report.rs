@@ -10,6 +10,7 @@ use super::{
     matching::PatientClaim,
     order::TestStatus,
     result::{OrderRef, ResultKey, ResultStatus},
+    specimen::{Parentage, Particulars, Specimen},
     thresholds::PatientClass,
     value::Quantity,
 };
@@ -59,6 +60,10 @@ pub struct Report {
     pub provider: Option<String>,
     /// Specimen in words (SPM-4, else OBR-15).
     pub specimen: Option<String>,
+    /// Specimens in detail.
+    pub specimens: Vec<Specimen>,
+    /// What it grew out of.
+    pub parent: Parentage,
     /// Comments on the report (NTE).
     pub notes: Vec<String>,
     /// The results.
@@ -130,6 +135,8 @@ pub struct Observation {
     pub producer: Option<String>,
     /// OBX-23.
     pub performing_lab: Option<String>,
+    /// How it came about.
+    pub particulars: Option<Particulars>,
     /// Comments (NTE).
     pub notes: Vec<String>,
 }

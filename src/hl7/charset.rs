@@ -28,12 +28,41 @@ const TABLE_0211: &[(&str, &Encoding)] = &[
     ("8859/7", encoding_rs::ISO_8859_7),
     ("8859/8", encoding_rs::ISO_8859_8),
     ("8859/9", encoding_rs::WINDOWS_1254),
+    ("8859/10", encoding_rs::ISO_8859_10),
+    ("8859/11", encoding_rs::WINDOWS_874),
+    ("8859/13", encoding_rs::ISO_8859_13),
+    ("8859/14", encoding_rs::ISO_8859_14),
     ("8859/15", encoding_rs::ISO_8859_15),
+    ("8859/16", encoding_rs::ISO_8859_16),
     ("ISO IR14", encoding_rs::SHIFT_JIS),
     ("ISO IR87", encoding_rs::ISO_2022_JP),
     ("GB 18030-2000", encoding_rs::GB18030),
     ("KS X 1001", encoding_rs::EUC_KR),
     ("BIG-5", encoding_rs::BIG5),
+];
+
+/// Numbers of the ISO register, as senders that also speak DICOM write them, and the names in table 0211.
+const ISO_IR: &[(&str, &str)] = &[
+    ("6", "ASCII"),
+    ("13", "ISO IR14"),
+    ("58", "GB 18030-2000"),
+    ("100", "8859/1"),
+    ("101", "8859/2"),
+    ("109", "8859/3"),
+    ("110", "8859/4"),
+    ("126", "8859/7"),
+    ("127", "8859/6"),
+    ("138", "8859/8"),
+    ("144", "8859/5"),
+    ("148", "8859/9"),
+    ("149", "KS X 1001"),
+    ("157", "8859/10"),
+    ("166", "8859/11"),
+    ("179", "8859/13"),
+    ("192", "UNICODE UTF-8"),
+    ("199", "8859/14"),
+    ("203", "8859/15"),
+    ("226", "8859/16"),
 ];
 
 impl Charset {
@@ -61,15 +90,22 @@ impl Charset {
         }
         match key.as_str() {
             "UNICODE" | "UTF8" | "UNICODEUTF" => return Some(Self::UTF_8),
-            "USASCII" | "ANSI_X3.4" => return Some(Self::ASCII),
-            "ANSI" => return Some(Self::LATIN_1),
+            "USASCII" | "ANSI_X3.4" | "ISO646" => return Some(Self::ASCII),
+            "ANSI" | "LATIN1" => return Some(Self::LATIN_1),
             _ => {}
+        }
+        let registered = key.strip_prefix("ISOIR").and_then(|n| ISO_IR.iter().find(|(known, _)| *known == n));
+        if let Some((_, name)) = registered {
+            return Self::parse(name);
         }
         let part = key.strip_prefix("ISO").unwrap_or(&key);
         if part.starts_with("8859") && part != key {
             return Self::parse(part);
         }
-        let encoding = Encoding::for_label(label.trim().as_bytes())
+        let page = key.strip_prefix("WINDOWS").or(key.strip_prefix("CP")).or(key.strip_prefix("WIN"));
+        let label = page.map_or(label.trim().to_owned(), |page| format!("windows-{page}"));
+        let encoding = Encoding::for_label(label.as_bytes())
+            .or_else(|| Encoding::for_label(key.as_bytes()))
             .filter(|e| e.is_ascii_compatible() || *e == encoding_rs::ISO_2022_JP)?;
         let table = TABLE_0211.iter().find(|(_, e)| *e == encoding);
         // A Windows label keeps its own name, so that `encode` allows its extra characters.
@@ -116,21 +152,34 @@ pub struct Decoded<'a> {
     pub text: Cow<'a, str>,
     /// The set it was read with.
     pub charset: Charset,
-    /// `bom`, `trailing_nul`, `charset_unknown`, `charset_not_ascii`, `charset_fallback`.
+    /// `bom`, `trailing_nul`, `charset_misplaced`, `charset_unknown`, `charset_not_ascii`, `charset_not_as_declared`,
+    /// `charset_fallback`.
     pub warnings: Vec<Warning>,
 }
 
 /// Decodes a message by its MSH-18; without one by strict UTF-8, then by the sender's fallback.
 pub fn decode(bytes: &[u8], fallback: Option<Charset>) -> Result<Decoded<'_>, Fault> {
+    decode_as(bytes, fallback, false)
+}
+
+/// The same; with `over_declared` the fallback also stands in for a set that MSH-18 names and the bytes are not of. For
+/// senders known to name UTF-8 and send something else.
+pub fn decode_as(bytes: &[u8], fallback: Option<Charset>, over_declared: bool) -> Result<Decoded<'_>, Fault> {
+    if is_wide(bytes) {
+        return Err(Fault::new(ErrorCode::DataType, "UTF-16 and UTF-32 cannot travel over MLLP").at(msh_18()));
+    }
     let mut warnings = Vec::new();
     let bytes = strip(bytes, &mut warnings);
     let charset = declared(bytes, &mut warnings)?;
     let decoded = |text, charset, warnings| Ok(Decoded { text, charset, warnings });
     if let Some(charset) = charset {
-        return match strict(charset.encoding, bytes) {
-            Some(text) => decoded(text, charset, warnings),
-            None => Err(undecodable(charset.encoding, bytes)),
-        };
+        match strict(charset.encoding, bytes) {
+            Some(text) => return decoded(text, charset, warnings),
+            None if over_declared && fallback.is_some() => {
+                warnings.push(Warning::at("charset_not_as_declared", msh_18()));
+            }
+            None => return Err(undecodable(charset.encoding, bytes)),
+        }
     }
     if let Some(text) = strict(encoding_rs::UTF_8, bytes) {
         let charset = if text.is_ascii() { Charset::ASCII } else { Charset::UTF_8 };
@@ -146,7 +195,17 @@ pub fn decode(bytes: &[u8], fallback: Option<Charset>) -> Result<Decoded<'_>, Fa
 /// Sets that exist but cannot travel over MLLP, or that we have no table for.
 fn is_unreadable(label: &str) -> bool {
     let key = squeeze(label);
-    key.contains("UTF16") || key.contains("UTF32") || key.starts_with("CNS") || key == "ISOIR159"
+    // Code pages of DOS and of mainframes: their letters would be read as others.
+    let page = key.strip_prefix("CP").or(key.strip_prefix("IBM")).or(key.strip_prefix("EBCDIC"));
+    let is_page = page.is_some_and(|page| page.bytes().all(|byte| byte.is_ascii_digit()));
+    is_page || key.contains("UTF16") || key.contains("UTF32") || key.starts_with("CNS") || key == "ISOIR159"
+}
+
+/// Whether the text has two or four bytes a character: by its mark, or by the zeros in its first letters.
+pub(super) fn is_wide(bytes: &[u8]) -> bool {
+    let starts =
+        [b"\xFF\xFE".as_slice(), b"\xFE\xFF", b"M\0S\0H\0", b"\0M\0S\0H", b"M\0\0\0S", b"\0\0\0M\0\0\0S"];
+    starts.iter().any(|start| bytes.starts_with(start))
 }
 
 fn msh_18() -> Location {
@@ -168,7 +227,14 @@ fn strip<'a>(mut bytes: &'a [u8], warnings: &mut Vec<Warning>) -> &'a [u8] {
 
 /// The set MSH-18 names; none if it is empty, not known, or says ASCII while the bytes are not.
 fn declared(bytes: &[u8], warnings: &mut Vec<Warning>) -> Result<Option<Charset>, Fault> {
-    let label = raw_msh_18(bytes);
+    let label = header_field(bytes, 18);
+    if label.is_empty() {
+        let found = misplaced(bytes).filter(|(_, charset)| strict(charset.encoding, bytes).is_some());
+        return Ok(found.map(|(field, charset)| {
+            warnings.push(Warning::at("charset_misplaced", msh_18().field(field)));
+            charset
+        }));
+    }
     let mut repetitions = label.split(|&b| b == b'~').map(|r| r.split(|&b| b == b'^').next());
     let labels: Vec<&str> = repetitions
         .by_ref()
@@ -194,13 +260,24 @@ fn declared(bytes: &[u8], warnings: &mut Vec<Warning>) -> Result<Option<Charset>
     Ok(None)
 }
 
-/// MSH-18 before anything is decoded. The header is ASCII in every set we can read.
-fn raw_msh_18(bytes: &[u8]) -> &[u8] {
+/// A character set in one of the fields around MSH-18. Only what nobody could mean otherwise: `GREEK` is a language.
+fn misplaced(bytes: &[u8]) -> Option<(u16, Charset)> {
+    const SIGNS: [&str; 7] = ["UNICODE", "UTF8", "8859", "ISO8859", "ISOIR", "WINDOWS", "GB18030"];
+    [17, 19, 20, 16].into_iter().find_map(|field| {
+        let label = std::str::from_utf8(header_field(bytes, field)).ok()?.trim();
+        let key = squeeze(label);
+        let charset = SIGNS.iter().any(|sign| key.starts_with(sign)).then(|| Charset::parse(label))?;
+        Some((field, charset?))
+    })
+}
+
+/// A field of MSH before anything is decoded. The header is ASCII in every set we can read.
+fn header_field(bytes: &[u8], number: u16) -> &[u8] {
     let start = bytes.iter().position(|b| !b.is_ascii_whitespace()).unwrap_or(0);
     let bytes = &bytes[start..];
     let (Some(b"MSH"), Some(&separator)) = (bytes.get(..3), bytes.get(3)) else { return &[] };
     let end = bytes.iter().position(|b| matches!(b, b'\r' | b'\n')).unwrap_or(bytes.len());
-    bytes[..end].split(|&b| b == separator).nth(17).unwrap_or_default()
+    bytes[..end].split(|&b| b == separator).nth(usize::from(number) - 1).unwrap_or_default()
 }
 
 fn strict<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
@@ -302,11 +379,36 @@ mod tests {
             ("ISO IR87", "ISO IR87"),
             ("GB18030", "GB 18030-2000"),
             ("BIG5", "BIG-5"),
+            ("ISO IR6", "ASCII"),
+            ("ISO_IR 100", "8859/1"),
+            ("ISO IR100", "8859/1"),
+            ("ISO IR144", "8859/5"),
+            ("ISO_IR 192", "UNICODE UTF-8"),
+            ("UNICODE UTF-8 ", "UNICODE UTF-8"),
+            ("UTF_8", "UNICODE UTF-8"),
+            ("8859/10", "8859/10"),
+            ("8859/13", "8859/13"),
+            ("8859/14", "8859/14"),
+            ("ISO-8859-16", "8859/16"),
+            ("LATIN1", "8859/1"),
+            ("windows-1250", "windows-1250"),
+            ("WINDOWS1251", "windows-1251"),
+            ("CP1252", "windows-1252"),
+            ("CP-1257", "windows-1257"),
+            ("KOI8-R", "KOI8-R"),
+            ("GBK", "GBK"),
+            ("GB2312", "GBK"),
+            ("SHIFT_JIS", "ISO IR14"),
+            ("EUC-JP", "EUC-JP"),
+            ("KS X 1001", "KS X 1001"),
+            ("EUC-KR", "KS X 1001"),
         ];
         for (label, name) in table {
             assert_eq!(Charset::parse(label).map(|c| c.name()), Some(name), "{label}");
         }
-        for label in ["", "UTF-16", "EN", "USA"] {
+        for label in
+            ["", "UTF-16", "EN", "USA", "CNS 11643-1992", "CP850", "IBM037", "UNICODE UTF-16", "ISO IR159"]
+        {
             assert_eq!(Charset::parse(label), None, "{label}");
         }
     }
@@ -320,6 +422,16 @@ mod tests {
             ("8859/7", b"\xe1\xe2", "αβ"),
             ("~ISO IR87", b"\x1b$B;3ED\x1b(B", "山田"),
             ("BIG-5", b"\xa4\xa4\xa4\xe5", "中文"),
+            ("ASCII~ISO IR87", b"\x1b$B;3ED\x1b(B", "山田"),
+            ("UNICODE UTF-8~8859/1", "Müller".as_bytes(), "Müller"),
+            ("8859/16", b"\xaa\xde", "ȘȚ"),
+            ("ISO IR144", b"\xb8\xd2", "Ив"),
+            ("WINDOWS-1251", b"\xc8\xe2", "Ив"),
+            ("KOI8-R", b"\xe9\xd7", "Ив"),
+            ("GBK", b"\xd6\xd0", "中"),
+            ("SHIFT_JIS", b"\x8e\x52", "山"),
+            ("EUC-JP", b"\xbb\xb3", "山"),
+            ("KS X 1001", b"\xb1\xe8", "김"),
             ("EN", "Müller".as_bytes(), "Müller"),
             ("ASCII", "Müller".as_bytes(), "Müller"),
         ];
@@ -347,6 +459,56 @@ mod tests {
         assert!(decode(&bytes, Some(Charset::LATIN_1)).is_err());
         assert!(decode(&with("UNICODE UTF-16", b"x"), None).is_err());
         assert!(decode(&with("", b"a\0b"), Some(Charset::LATIN_1)).is_err());
+    }
+
+    #[test]
+    fn wide_text_is_refused_by_name() {
+        let text = String::from_utf8(header("UNICODE UTF-16")).unwrap();
+        let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let four: Vec<u8> = text.chars().flat_map(|c| (c as u32).to_le_bytes()).collect();
+        let marked = [b"\xff\xfe".to_vec(), little.clone()].concat();
+        for bytes in [little, big, four, marked] {
+            let fault = decode(&bytes, Some(Charset::LATIN_1)).err().unwrap();
+            assert_eq!(
+                (fault.code, fault.location.unwrap().to_string().as_str()),
+                (ErrorCode::DataType, "MSH^1^18")
+            );
+        }
+    }
+
+    #[test]
+    fn what_has_no_table_here_is_refused() {
+        for label in ["CNS 11643-1992", "CP850", "IBM037", "UNICODE UTF-32", "ISO IR159"] {
+            let fault = decode(&with(label, b"\xa4\xa4"), Some(Charset::LATIN_1)).err().unwrap();
+            assert_eq!(fault.code, ErrorCode::TableValueNotFound, "{label}");
+        }
+    }
+
+    #[test]
+    fn a_set_may_stand_beside_its_field() {
+        let place = |fields: &str| {
+            let text = format!("MSH|^~\\&|A|B|C|D|20240101||ORU^R01|1|P|2.5.1|{fields}\rPID|1||");
+            let bytes = [text.as_bytes(), b"M\xfcller"].concat();
+            let decoded = decode(&bytes, None).ok()?;
+            Some((decoded.charset.name(), decoded.warnings[0].code))
+        };
+        assert_eq!(place("||||8859/1"), Some(("8859/1", "charset_misplaced")));
+        assert_eq!(place("||||USA||WINDOWS-1252"), Some(("windows-1252", "charset_misplaced")));
+        assert_eq!(place("||||UNICODE UTF-8"), None, "the bytes are not of it");
+        assert_eq!(place("||||||greek"), None, "a language");
+    }
+
+    #[test]
+    fn the_fallback_goes_over_a_wrong_declaration_only_if_told() {
+        let bytes = with("UNICODE UTF-8", b"M\xfcller");
+        assert!(decode_as(&bytes, None, true).is_err());
+        let decoded = decode_as(&bytes, Some(Charset::LATIN_1), true).unwrap();
+        assert!(decoded.text.ends_with("Müller"));
+        let codes: Vec<_> = decoded.warnings.iter().map(|w| w.code).collect();
+        assert_eq!(codes, ["charset_not_as_declared", "charset_fallback"]);
+        let right = with("UNICODE UTF-8", "Müller".as_bytes());
+        assert!(decode_as(&right, Some(Charset::LATIN_1), true).unwrap().warnings.is_empty());
     }
 
     #[test]

@@ -209,11 +209,15 @@ fn seen(raw: &str) -> Option<(Media, Coding)> {
         _ => bytes,
     };
     // Every value of every message passes here: most leave at once.
-    if !matches!(bytes.first()?, b'J' | b'e' | b'/' | b'i' | b'S' | b'T' | b'R' | b'2' | b'7' | b'F' | b'f' | b'8' | b'4') {
+    if !matches!(
+        bytes.first()?,
+        b'J' | b'e' | b'/' | b'i' | b'S' | b'T' | b'R' | b'2' | b'7' | b'F' | b'f' | b'8' | b'4'
+    ) {
         return None;
     }
     let long = |head: &str| head.len() > SHORT_HEAD - 1 || bytes.len() >= LONG_VALUE;
-    let head_is = |head: &str| bytes.get(..head.len()).is_some_and(|start| start.eq_ignore_ascii_case(head.as_bytes()));
+    let head_is =
+        |head: &str| bytes.get(..head.len()).is_some_and(|start| start.eq_ignore_ascii_case(head.as_bytes()));
     HEADS.iter().find_map(|(media, _, base64, hex)| {
         let rest_fits = |fits: fn(u8) -> bool| bytes.iter().take(LONG_VALUE).all(|byte| fits(*byte));
         if bytes.starts_with(base64.as_bytes()) && long(base64) && rest_fits(is_base64) {

@@ -63,7 +63,8 @@ mod tests {
 
     fn read(lines: &[String]) -> (Vec<(String, Option<usize>)>, Vec<&'static str>) {
         let body = lines.join("\r");
-        let text = format!("MSH|^~\\&|L|F|P|M|20240101+0000||ORU^R01^ORU_R01|1|P|2.5.1\rPID|||1\rOBR|1\r{body}");
+        let text =
+            format!("MSH|^~\\&|L|F|P|M|20240101+0000||ORU^R01^ORU_R01|1|P|2.5.1\rPID|||1\rOBR|1\r{body}");
         let view = Oru::read(&Message::parse(&text).unwrap()).unwrap();
         let shown = view.observations().map(|o| {
             let length = match &o.value.content {
@@ -106,7 +107,14 @@ mod tests {
             let parts = lines.len() - 1;
             assert_eq!(shown[1], (format!("Part 2 of {parts} of a document"), None));
             assert_eq!(shown.last().unwrap().0, "NEGATIVE");
-            assert_eq!((shown.len(), warnings), (lines.len(), vec!["document_in_text", "document_in_parts"][usize::from(lines[0].contains("|ED|"))..].to_vec()));
+            assert_eq!(
+                (shown.len(), warnings),
+                (
+                    lines.len(),
+                    vec!["document_in_text", "document_in_parts"][usize::from(lines[0].contains("|ED|"))..]
+                        .to_vec()
+                )
+            );
         }
     }
 
@@ -117,7 +125,8 @@ mod tests {
         let (shown, _) = read(&lines);
         assert_eq!(shown[1].0, "NEGATIVE");
         assert_eq!((shown[0].1, shown[2].1), (Some(pdf().len()), Some(pdf().len())));
-        let cut = [obx("TX", "PDF", &data[..60]), obx("TX", "TEXT", "NEGATIVE"), obx("TX", "PDF", "see paper")];
+        let cut =
+            [obx("TX", "PDF", &data[..60]), obx("TX", "TEXT", "NEGATIVE"), obx("TX", "PDF", "see paper")];
         assert_eq!(read(&cut).0[1].0, "NEGATIVE", "another code");
         let cut = [obx("TX", "PDF", &data[..60]), obx("TX", "PDF", "see the paper")];
         assert_eq!(read(&cut).0[1].0, "see the paper");

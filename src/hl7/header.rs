@@ -187,6 +187,14 @@ impl HeaderPeek {
 /// Reads what an answer needs from bytes that could not be decoded, parsed or kept whole, so that a
 /// refusal still names the control id. Fields that are not UTF-8 count as empty.
 pub fn peek_header(bytes: &[u8]) -> Option<HeaderPeek> {
+    let narrow: Vec<u8>;
+    let bytes = if super::charset::is_wide(bytes) {
+        // Refused whatever it says, but by its control id: a header is ASCII, so its zeros and its mark can go.
+        narrow = bytes.iter().take(8192).copied().filter(|byte| !matches!(byte, 0 | 0xFE | 0xFF)).collect();
+        narrow.as_slice()
+    } else {
+        bytes
+    };
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii_start();
     let line = bytes.split(|b| matches!(b, b'\r' | b'\n')).next()?;
     let (b"MSH", &[separator, ..]) = line.split_at_checked(3)? else { return None };
@@ -236,6 +244,8 @@ mod tests {
         assert_eq!(peek_header(TEXT.as_bytes()), Some(header.echo));
         let broken = [&TEXT.as_bytes()[..40], b"\xff", &TEXT.as_bytes()[40..], b"\rPID|\xff"].concat();
         assert_eq!(peek_header(&broken).unwrap().control_id, "C\\T\\1");
+        let wide: Vec<u8> = TEXT.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(peek_header(&wide).unwrap().control_id, "C\\T\\1");
         assert_eq!(peek_header(b"PID|1"), None);
         assert_eq!(peek_header(b"MSH"), None);
         assert_eq!(peek_header(b"MSH|").unwrap().control_id, "");

@@ -224,7 +224,10 @@ mod tests {
         assert_eq!(obx.observer.unwrap().display().as_deref(), Some("Tech"));
         assert_eq!((obx.method.code.as_deref(), obx.equipment.as_deref()), (Some("ISE"), Some("EQ1")));
         assert_eq!(obx.analysed_at.unwrap().text, "202403150830");
-        assert_eq!((obx.performer.name.as_deref(), obx.performer.id.as_deref()), (Some("City Lab"), Some("C7")));
+        assert_eq!(
+            (obx.performer.name.as_deref(), obx.performer.id.as_deref()),
+            (Some("City Lab"), Some("C7"))
+        );
         assert_eq!(obx.performer.address.as_deref(), Some("1 Main St, Town, MA, 01234"));
         assert_eq!(obx.performer.director.unwrap().display().as_deref(), Some("Gregory House"));
     }

@@ -270,7 +270,7 @@ mod tests {
             (29, "P0&PMS^F0&LAB"),
             (32, "7&Roe&Jo"),
         ]);
-        assert_eq!(warnings, [""; 0]);
+        assert_eq!(warnings, ["provider_free_text"]);
         assert_eq!(obr.placer.id.as_deref(), Some("P1"));
         assert_eq!(obr.placer.namespace.as_deref(), Some("PMS"));
         assert_eq!(obr.filler.id.as_deref(), Some("F1"));
@@ -302,7 +302,17 @@ mod tests {
     fn orc_positions() {
         let text = line(
             "ORC",
-            &[(1, "NW"), (2, "P"), (3, "F"), (4, "G"), (5, "IP"), (7, "^^^^^A"), (8, "P0&x^F0&y"), (9, "2024"), (12, "1^X")],
+            &[
+                (1, "NW"),
+                (2, "P"),
+                (3, "F"),
+                (4, "G"),
+                (5, "IP"),
+                (7, "^^^^^A"),
+                (8, "P0&x^F0&y"),
+                (9, "2024"),
+                (12, "1^X"),
+            ],
         );
         let message = Message::parse(&text).unwrap();
         let orc = OrderControl::read(&message.segment("ORC").unwrap());
@@ -312,6 +322,9 @@ mod tests {
         );
         assert_eq!(orc.placer_group.id.as_deref(), Some("G"));
         assert!(orc.transaction_at.is_some() && orc.provider.is_some());
-        assert_eq!((orc.parent_placer.id.as_deref(), orc.parent_filler.id.as_deref()), (Some("P0"), Some("F0")));
+        assert_eq!(
+            (orc.parent_placer.id.as_deref(), orc.parent_filler.id.as_deref()),
+            (Some("P0"), Some("F0"))
+        );
     }
 }

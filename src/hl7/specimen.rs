@@ -113,10 +113,17 @@ mod tests {
 
     #[test]
     fn an_older_specimen_stands_in_the_obr() {
-        let line = "OBR|1|P|F|BC|||202403150800||||||fever|202403150900|BLDV&Venous blood&HL70070^^swab^LA&Left arm";
+        let line =
+            "OBR|1|P|F|BC|||202403150800||||||fever|202403150900|BLDV&Venous blood&HL70070^^swab^LA&Left arm";
         let specimen = with(line, Specimen::read_obr).unwrap();
-        assert_eq!((specimen.kind.display(), specimen.kind.code.as_deref()), (Some("Venous blood"), Some("BLDV")));
-        assert_eq!((specimen.site.display(), specimen.collection.display()), (Some("Left arm"), Some("swab")));
+        assert_eq!(
+            (specimen.kind.display(), specimen.kind.code.as_deref()),
+            (Some("Venous blood"), Some("BLDV"))
+        );
+        assert_eq!(
+            (specimen.site.display(), specimen.collection.display()),
+            (Some("Left arm"), Some("swab"))
+        );
         assert_eq!(specimen.description.as_deref(), Some("fever"));
         assert_eq!(specimen.received_at.unwrap().text, "202403150900");
         assert!(with("OBR|1|P|F|BC|||202403150800", Specimen::read_obr).is_none());

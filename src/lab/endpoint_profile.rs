@@ -65,6 +65,9 @@ pub struct Habits {
     pub default_result_status: Option<String>,
     /// Event of an ADT message that names none, neither in MSH-9 nor in EVN-1.
     pub adt_default_event: Option<String>,
+    /// Whether the endpoint's character set also stands in for one that MSH-18 names and the bytes are not of, instead of
+    /// refusing the message (AE 102).
+    pub charset_over_declared: bool,
     /// Standard position (`OBX-11`) to the one this sender uses (`OBX-10`).
     pub positions: BTreeMap<String, String>,
 }
@@ -81,6 +84,7 @@ impl Default for Habits {
             unsupported: Unsupported::default(),
             default_result_status: None,
             adt_default_event: None,
+            charset_over_declared: false,
             positions: BTreeMap::new(),
         }
     }

@@ -47,6 +47,7 @@ pub mod seed;
 pub mod sign_in;
 pub mod stream_tickets;
 pub mod submit_hl7;
+mod surround_results;
 mod translate;
 pub mod views;
 

@@ -134,7 +134,7 @@ fn result(message: &ReportedMessage, new: &NewResult) -> PreviewResult {
         is_current: new.is_current,
         is_critical: new.assessment.critical,
         critical_reasons: json!(new.assessment.reasons),
-        document_type: sent.document.as_ref().map(|(kind, _)| kind.clone()),
+        document_type: sent.document.as_ref().map(|document| document.media_type.clone()),
         warnings: new.warnings.clone(),
     }
 }

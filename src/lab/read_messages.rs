@@ -155,7 +155,7 @@ async fn results_of(ctx: &Ctx, message: i64) -> Result<Vec<i64>, DbErr> {
 /// refused.
 pub(super) fn parsed(bytes: &[u8], charset: Option<&str>) -> Value {
     let fallback = charset.and_then(Charset::parse);
-    let Ok(decoded) = charset::decode(bytes, fallback) else { return Value::Null };
+    let Ok(decoded) = charset::decode_as(bytes, fallback, true) else { return Value::Null };
     let Ok(message) = Message::parse(&decoded.text) else { return Value::Null };
     Value::Array(tree(&message).iter().map(segment).collect())
 }

@@ -9,6 +9,7 @@ use super::{
     access::{self, Resource},
     error::LabError,
     page::{self, Page, PageRequest},
+    surround_results::surround,
     views::{OrderDetail, OrderView, ResultView, TimelineEntry},
 };
 use crate::{
@@ -78,13 +79,15 @@ pub async fn read_order(ctx: &Ctx, caller: &Caller, id: i64) -> Result<OrderDeta
     let row = orders::find(reader, id).await?.ok_or(LabError::NotFound("Lab order"))?;
     let tests = orders::tests_of(reader, &[id]).await?;
     let results = orders::current_results(reader, id).await?;
+    let mut results: Vec<ResultView> = results.into_iter().map(ResultView::from).collect();
+    surround(reader, &mut results.iter_mut().collect::<Vec<_>>()).await?;
     let timeline = orders::timeline(reader, id).await?;
     // A result can stand in another chart than its order, after a merge or a link that was undone.
     let patients: Vec<i64> = results.iter().map(|result| result.patient_id).chain([row.patient_id]).collect();
     access::seen(ctx, caller, Action::ReadOrder, Resource::one("lab_order", id, &patients)).await?;
     Ok(OrderDetail {
         order: OrderView::new(row, tests),
-        results: results.into_iter().map(ResultView::from).collect(),
+        results,
         timeline: timeline.into_iter().map(TimelineEntry::from).collect(),
     })
 }

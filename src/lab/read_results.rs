@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, Iterable, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::Expr,
-};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, Select, sea_query::Expr};
 
 use super::{
     access::{self, Resource},
     error::LabError,
     page::{self, Page, PageRequest},
+    surround_results::surround,
     views::{CriticalResultView, ResultView},
 };
 use crate::{
@@ -19,7 +17,7 @@ use crate::{
     domain::access::Action,
     store::{
         alerts, db,
-        entity::lab_result::{Column, Entity, Model},
+        entity::lab_result::{Column, Entity, Model, without_documents as light},
     },
 };
 
@@ -52,7 +50,9 @@ pub async fn list_results(
     let page = page::fetch(ctx.db.reader(), query, Column::Id, request, |row| row.id).await?;
     let patients: Vec<i64> = page.items.iter().map(|row| row.patient_id).chain(filter.patient_id).collect();
     access::seen(ctx, caller, Action::ReadResult, Resource::many("lab_result", &patients)).await?;
-    Ok(page.map(ResultView::from))
+    let mut page = page.map(ResultView::from);
+    surround(ctx.db.reader(), &mut page.items.iter_mut().collect::<Vec<_>>()).await?;
+    Ok(page)
 }
 
 fn chosen(filter: &ResultFilter) -> Select<Entity> {
@@ -85,12 +85,6 @@ fn charted() -> Select<Entity> {
     light().filter(Column::IsCurrent.eq(true)).filter(Column::Retracted.eq(false))
 }
 
-/// Rows without their documents: a list of a hundred PDF reports must not load a hundred PDF files.
-fn light() -> Select<Entity> {
-    let columns = Column::iter().filter(|column| !matches!(column, Column::Document));
-    Entity::find().select_only().columns(columns).column_as(Expr::cust("NULL"), "document")
-}
-
 /// Critical results with their alerts. Unacknowledged are those of whose alerts one still waits for somebody; a
 /// version that repeats its predecessor's value belongs to the alert that the predecessor raised.
 pub async fn list_critical(
@@ -108,10 +102,13 @@ pub async fn list_critical(
     let keys: Vec<&str> = page.items.iter().map(|row| row.result_key.as_str()).collect();
     let alerts = newest(alerts::of_keys(ctx.db.reader(), &keys).await?);
     access::seen(ctx, caller, Action::ReadResult, Resource::many("lab_result", &patients)).await?;
-    Ok(page.map(|row| CriticalResultView {
+    let mut page = page.map(|row| CriticalResultView {
         alert_id: alerts.get(&(row.result_key.clone(), row.patient_id)).map(|(_, id)| *id),
         result: row.into(),
-    }))
+    });
+    let mut views: Vec<_> = page.items.iter_mut().map(|item| &mut item.result).collect();
+    surround(ctx.db.reader(), &mut views).await?;
+    Ok(page)
 }
 
 /// The alert to act on: the newest that waits, else the newest.
@@ -130,7 +127,9 @@ pub async fn read_result(ctx: &Ctx, caller: &Caller, id: i64) -> Result<ResultVi
     let row = find(ctx, id).await?;
     let resource = Resource::one("lab_result", id, std::slice::from_ref(&row.patient_id));
     access::seen(ctx, caller, Action::ReadResult, resource).await?;
-    Ok(row.into())
+    let mut view = row.into();
+    surround(ctx.db.reader(), &mut [&mut view]).await?;
+    Ok(view)
 }
 
 /// All versions of the observation that a result is a version of, newest first.
@@ -143,7 +142,9 @@ pub async fn result_history(ctx: &Ctx, caller: &Caller, id: i64) -> Result<Vec<R
         .order_by_desc(Column::Version);
     let versions = versions.all(ctx.db.reader()).await?;
     access::seen(ctx, caller, Action::ReadResult, Resource::one("lab_result", id, &[row.patient_id])).await?;
-    Ok(versions.into_iter().map(ResultView::from).collect())
+    let mut views: Vec<ResultView> = versions.into_iter().map(ResultView::from).collect();
+    surround(ctx.db.reader(), &mut views.iter_mut().collect::<Vec<_>>()).await?;
+    Ok(views)
 }
 
 /// A document that came as a result.
@@ -154,13 +155,26 @@ pub struct Document {
     pub bytes: Vec<u8>,
 }
 
-/// The document in a result, such as a PDF report.
+/// The document in a result, such as a PDF report. A version that confirms the one before ("now final") shows the same
+/// document; its bytes stand in the version that brought them.
 pub async fn result_document(ctx: &Ctx, caller: &Caller, id: i64) -> Result<Document, LabError> {
     access::permit(ctx, caller, Action::ReadResult, "lab_result").await?;
     let row = Entity::find_by_id(id).one(ctx.db.reader()).await?.ok_or(LabError::NotFound("Lab result"))?;
-    let bytes = row.document.ok_or(LabError::NotFound("Document"))?;
-    access::seen(ctx, caller, Action::ReadResult, Resource::one("lab_result", id, &[row.patient_id])).await?;
-    let media_type = row.document_type.unwrap_or_else(|| "application/octet-stream".to_owned());
+    let (patient_id, media_type) = (row.patient_id, row.document_type.clone());
+    let bytes = match (row.document, &row.document_hash) {
+        (None, Some(hash)) => {
+            let brought = Entity::find()
+                .filter(Column::ResultKey.eq(&row.result_key))
+                .filter(Column::PatientId.eq(patient_id))
+                .filter(Column::DocumentHash.eq(hash))
+                .filter(Column::Document.is_not_null());
+            brought.one(ctx.db.reader()).await?.and_then(|row| row.document)
+        }
+        (own, _) => own,
+    };
+    let bytes = bytes.ok_or(LabError::NotFound("Document"))?;
+    access::seen(ctx, caller, Action::ReadResult, Resource::one("lab_result", id, &[patient_id])).await?;
+    let media_type = media_type.unwrap_or_else(|| "application/octet-stream".to_owned());
     Ok(Document { media_type, bytes })
 }
 

@@ -2,6 +2,7 @@
 
 mod admission;
 mod appointment;
+mod surroundings;
 mod value;
 
 use chrono::{DateTime, Datelike, FixedOffset, Utc};
@@ -110,6 +111,8 @@ impl<'a> Zone<'a> {
             status_changed_at: request.reported_at.as_ref().and_then(|time| self.instant(time)),
             provider: request.provider.as_ref().and_then(hl7::datatypes::Provider::display),
             specimen: specimen(group),
+            specimens: surroundings::specimens(group),
+            parent: surroundings::parentage(group),
             notes: notes(&group.notes),
             observations: group
                 .observations
@@ -146,7 +149,8 @@ impl<'a> Zone<'a> {
             observed_at: own_time.map(|time| self.clinical(time)).or_else(|| collected.cloned()),
             own_time: own_time.map(|time| time.text.clone()),
             producer: sent.producer.display().map(str::to_owned),
-            performing_lab: sent.performing_organization.clone(),
+            performing_lab: sent.performer.name.clone(),
+            particulars: surroundings::particulars(sent),
             notes: notes(&sent.notes),
         }
     }
@@ -242,8 +246,7 @@ fn notes(notes: &[Note]) -> Vec<String> {
 }
 
 fn specimen(group: &ResultGroup) -> Option<String> {
-    let named = group.specimens.iter().find_map(|specimen| specimen.kind.display().map(str::to_owned));
-    named.or_else(|| group.request.specimen_source.clone())
+    group.examined().iter().find_map(|specimen| specimen.kind.display().map(str::to_owned))
 }
 
 fn number(value: &hl7::value::Value) -> Option<Quantity> {

@@ -98,7 +98,7 @@ async fn with_survivors(
     Ok(found)
 }
 
-/// All versions under these keys.
+/// All versions under these keys, without their documents.
 pub async fn results_of(
     connection: &impl ConnectionTrait,
     keys: Vec<String>,
@@ -107,7 +107,7 @@ pub async fn results_of(
         return Ok(Vec::new());
     }
     let named = is_one_of(connection.get_database_backend(), lab_result::Column::ResultKey, &keys);
-    lab_result::Entity::find().filter(named).all(connection).await
+    lab_result::without_documents().filter(named).all(connection).await
 }
 
 /// How many ids are named in one statement.

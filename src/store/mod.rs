@@ -15,6 +15,7 @@ pub mod merges;
 pub mod orders;
 pub mod outbox;
 pub mod patients;
+pub mod reports;
 pub mod reviews;
 
 /// Whether the database refused a row because a unique index holds it already.

@@ -77,7 +77,7 @@ pub async fn current_results(
     connection: &impl ConnectionTrait,
     order: i64,
 ) -> Result<Vec<lab_result::Model>, DbErr> {
-    lab_result::Entity::find()
+    lab_result::without_documents()
         .filter(lab_result::Column::LabOrderId.eq(order))
         .filter(lab_result::Column::IsCurrent.eq(true))
         .order_by_asc(lab_result::Column::Id)
@@ -121,6 +121,20 @@ pub async fn tests_by_placer(
             lab_order_test::Column::PlacerOrderNumber,
             placers,
         ))
+        .all(connection)
+        .await
+}
+
+/// Tests by the laboratory's numbers, in a fixed order: the same number may stand at several.
+pub async fn tests_by_filler(
+    connection: &impl ConnectionTrait,
+    fillers: &[String],
+) -> Result<Vec<lab_order_test::Model>, DbErr> {
+    let column = lab_order_test::Column::FillerOrderNumber;
+    let named = is_one_of(connection.get_database_backend(), column, fillers);
+    lab_order_test::Entity::find()
+        .filter(named)
+        .order_by_asc(lab_order_test::Column::Id)
         .all(connection)
         .await
 }

@@ -2,8 +2,8 @@
 //! which version does it make, is it critical.
 
 use super::{
-    Correction, CurrentResult, Decision, Held, Ids, Known, KnownOrder, KnownPatient, NewAlert, NewReport,
-    NewResult, OrderMove, OrderNews, Owner, Place, Review, Rules, Shown,
+    Correction, CurrentResult, Decision, Held, Ids, Known, KnownPatient, NewAlert, NewReport, NewResult,
+    OrderMove, OrderNews, Owner, Place, Review, Rules, Shown, ShownDocument,
 };
 use crate::domain::{
     critical::{Assessment, CodeRef, Facts, Subject, assess},
@@ -63,7 +63,7 @@ fn owner(
         MatchOutcome::Review { reason, candidates } => Err((Held::Patient(reason), candidates)),
         MatchOutcome::Linked { patient_id, warnings } => {
             let of_another = |report: &Report| {
-                let order = order_of(report, known).and_then(|(order, _)| known.orders.get(&order));
+                let order = known.named_order(report).and_then(|tie| known.orders.get(&tie.order));
                 order.is_some_and(|order| order.patient != patient_id)
             };
             if block.reports.iter().any(of_another) {
@@ -77,9 +77,8 @@ fn owner(
     }
 }
 
-fn order_of(report: &Report, known: &Known) -> Option<(OrderId, OrderTestId)> {
-    known.placers.get(report.placer.as_deref()?).copied()
-}
+/// Characters of a laboratory's number that an ordered test remembers.
+const FILLER_MAX: usize = 100;
 
 /// Everything at hand while one message is decided.
 struct Desk<'a> {
@@ -106,26 +105,25 @@ impl Desk<'_> {
         Ok(patient)
     }
 
-    /// The order that a report answers. Where a person has said whose the report is, the number in it may still be that
-    /// of somebody else's order: that one is left alone.
-    fn order_of(&self, report: &Report, patient: PatientId) -> Option<(OrderId, OrderTestId)> {
-        let is_theirs = |order: &KnownOrder| order.patient == patient;
-        order_of(report, self.known).filter(|(order, _)| self.known.orders.get(order).is_none_or(is_theirs))
-    }
-
     /// Files a patient's reports into the chart.
     fn file(&mut self, block: usize, content: &PatientBlock, patient: &KnownPatient) {
         self.decision.patients.push(patient.id);
         for (number, report) in content.reports.iter().enumerate() {
-            let order = self.order_of(report, patient.id);
+            let tie = self.known.tie(report, patient.id);
             let id = ReportId::new(self.ids.reports.pop_front().unwrap_or_default());
-            self.decision.reports.push(NewReport { id, at: (block, number), patient: patient.id, order });
+            self.decision.reports.push(NewReport {
+                id,
+                at: (block, number),
+                patient: patient.id,
+                order: tie.map(|tie| (tie.order, tie.test)),
+                is_child: tie.is_some_and(|tie| tie.is_child),
+            });
             for observation in 0..report.observations.len() {
                 let at = Place { block, report: number, observation };
                 self.version(at, patient, id);
             }
-            if let Some((order, test)) = order {
-                self.progress(order, test, report);
+            if let Some(tie) = tie.filter(|tie| !tie.is_child) {
+                self.progress(tie.order, tie.test, report);
             }
         }
     }
@@ -143,7 +141,7 @@ impl Desk<'_> {
         let shown = shown(observation, before.as_ref(), ruling);
         let assessment = self.assess(at, &shown, ruling.shown, Some(patient));
         let id = ResultId::new(self.ids.results.pop_front().unwrap_or_default());
-        let order = self.order_of(report, patient.id).map(|(order, _)| order);
+        let order = self.known.tie(report, patient.id).map(|tie| tie.order);
         let is_current = ruling.place == Standing::Current;
         let versions = self.known.versions.entry(observation.key.clone()).or_default();
         *versions += 1;
@@ -165,7 +163,7 @@ impl Desk<'_> {
             warnings: ruling.warning.map(|warning| warning.to_string()).into_iter().collect(),
         };
         self.follow_up(&result, before.as_ref(), ruling);
-        self.remember(&result, before, incoming, shown, ruling);
+        self.remember(&result, before, incoming.stamp, shown, ruling);
         self.decision.results.push(result);
     }
 
@@ -210,7 +208,7 @@ impl Desk<'_> {
         &mut self,
         result: &NewResult,
         before: Option<CurrentResult>,
-        incoming: IncomingVersion,
+        stamp: Stamp,
         shown: Shown,
         ruling: Supersede,
     ) {
@@ -218,13 +216,22 @@ impl Desk<'_> {
             Some(before) if !result.is_current => {
                 let mut facts = before.facts;
                 if ruling.confirms_current {
-                    facts.stamp = facts.stamp.newest(incoming.stamp);
+                    facts.stamp = facts.stamp.newest(stamp);
                 }
                 CurrentResult { facts, ..before }
             }
             _ => CurrentResult {
                 id: result.id,
-                facts: IncomingVersion { status: ruling.shown, value: shown.value.clone(), ..incoming },
+                // As its row will be read: a version that keeps the value before it keeps all that goes with it.
+                facts: IncomingVersion {
+                    status: ruling.shown,
+                    value: shown.value.clone(),
+                    document: shown.document.as_ref().map(|document| document.hash.clone()),
+                    units: shown.units.clone(),
+                    flags: shown.flags.clone(),
+                    reference_range: shown.reference_range.clone(),
+                    stamp,
+                },
                 shown,
                 is_critical: result.assessment.critical,
                 overtook: false,
@@ -248,6 +255,7 @@ impl Desk<'_> {
         IncomingVersion {
             status: observation.status,
             value: observation.value.clone(),
+            document: observation.document.as_ref().map(|document| document.hash.clone()),
             units: observation.units.clone(),
             flags: observation.flags.clone(),
             reference_range: observation.reference_range.clone(),
@@ -310,10 +318,12 @@ impl Desk<'_> {
         let said = report.test_status.or(arrived).unwrap_or(test.status);
         test.status = test.status.advance(said);
         let moved = (test_id, test.status, report.filler.clone());
+        let filler = report.filler.as_deref().filter(|filler| filler.chars().count() <= FILLER_MAX);
         let tests: Vec<TestStatus> = order.tests.iter().map(|test| test.status).collect();
         let next = order_status_from_tests(order.status, &tests);
         let news = news(order.status, next);
         order.status = next;
+        self.known.number_of_lab(filler, order_id, test_id);
         match self.decision.orders.iter_mut().find(|entry| entry.order == order_id) {
             Some(entry) => {
                 entry.tests.push(moved);
@@ -399,6 +409,10 @@ fn shown(observation: &Observation, before: Option<&CurrentResult>, ruling: Supe
             units: observation.units.clone(),
             reference_range: observation.reference_range.clone(),
             flags: observation.flags.clone(),
+            document: observation.document.as_ref().map(|document| ShownDocument {
+                media_type: document.media_type.clone(),
+                hash: document.hash.clone(),
+            }),
         },
     }
 }

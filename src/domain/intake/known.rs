@@ -23,6 +23,8 @@ pub struct Known {
     pub orders: HashMap<OrderId, KnownOrder>,
     /// Order tests by placer order number.
     pub placers: HashMap<String, (OrderId, OrderTestId)>,
+    /// Order tests by the laboratory's number. Laboratories count anew, so several patients' may share one.
+    pub fillers: HashMap<String, Vec<(OrderId, OrderTestId)>>,
     /// Current versions by result key and patient. A lab that counts its orders anew every day gives one key to
     /// several patients; their results never replace each other.
     pub current: HashMap<(String, PatientId), CurrentResult>,
@@ -65,6 +67,8 @@ pub struct KnownOrder {
 pub struct KnownTest {
     /// Its id.
     pub id: OrderTestId,
+    /// Code as ordered.
+    pub code: String,
     /// How far it is.
     pub status: TestStatus,
 }
@@ -101,6 +105,17 @@ pub struct Shown {
     pub reference_range: Option<String>,
     /// OBX-8.
     pub flags: Vec<String>,
+    /// The document in it.
+    pub document: Option<ShownDocument>,
+}
+
+/// A document as far as it is known without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownDocument {
+    /// Media type.
+    pub media_type: String,
+    /// SHA-256 of its bytes in hex.
+    pub hash: String,
 }
 
 impl std::fmt::Debug for Shown {

@@ -68,6 +68,8 @@ pub struct IncomingVersion {
     pub status: ResultStatus,
     /// OBX-5 as sent; None for no value and for the HL7 null.
     pub value: Option<String>,
+    /// Digest of the document that is the value. Two documents may read the same in `value`.
+    pub document: Option<String>,
     /// OBX-6.
     pub units: Option<String>,
     /// OBX-8.
@@ -274,6 +276,7 @@ impl IncomingVersion {
         };
         self.has_value() == other.has_value()
             && same_value(text_of(self.value.as_ref()), text_of(other.value.as_ref()))
+            && self.document == other.document
             && text_of(self.units.as_ref()) == text_of(other.units.as_ref())
             && flags(self) == flags(other)
     }

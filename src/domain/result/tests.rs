@@ -21,6 +21,7 @@ fn version(text: &str) -> IncomingVersion {
     IncomingVersion {
         status: parts[0].parse().unwrap(),
         value: Some(parts[1]).filter(|value| *value != "-").map(ToOwned::to_owned),
+        document: None,
         units: Some("mmol/L".to_owned()),
         flags: Vec::new(),
         reference_range: None,

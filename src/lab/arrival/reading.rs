@@ -80,7 +80,8 @@ impl Reading {
         known: bool,
         received_at: DateTime<Utc>,
     ) -> Result<Content, Content> {
-        let decoded = charset::decode(bytes, profile.charset).map_err(error)?;
+        let decoded = charset::decode_as(bytes, profile.charset, profile.habits.charset_over_declared)
+            .map_err(error)?;
         self.charset = Some(decoded.charset.name());
         self.warnings.extend(decoded.warnings);
         let message = Message::parse(&decoded.text).map_err(error)?;

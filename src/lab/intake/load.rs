@@ -9,7 +9,7 @@ use crate::{
     context::Ctx,
     domain::{
         ids::{EncounterId, OrderId, OrderTestId, PatientId, ResultId},
-        intake::{CurrentResult, Ids, Known, KnownOrder, KnownPatient, KnownTest, Shown},
+        intake::{CurrentResult, Ids, Known, KnownOrder, KnownPatient, KnownTest, Shown, ShownDocument},
         matching::{IdentifierKey, PatientClaim},
         order::{OrderStatus, TestStatus},
         person::Sex,
@@ -146,13 +146,19 @@ async fn load_orders<'a>(
     messages: impl Iterator<Item = &'a ReportedMessage>,
     known: &mut Known,
 ) -> Result<(), DbErr> {
-    let placers: HashSet<String> =
-        messages.flat_map(ReportedMessage::reports).filter_map(|report| report.placer.clone()).collect();
-    if placers.is_empty() {
+    let (mut placers, mut fillers): (HashSet<String>, HashSet<String>) = Default::default();
+    for report in messages.flat_map(ReportedMessage::reports) {
+        placers.extend([&report.placer, &report.parent.placer].into_iter().flatten().cloned());
+        fillers.extend(report.parent.filler.clone());
+    }
+    if placers.is_empty() && fillers.is_empty() {
         return Ok(());
     }
     let placers: Vec<String> = placers.into_iter().collect();
-    let named = orders::tests_by_placer(&**tx, &placers).await?;
+    let mut named = orders::tests_by_placer(&**tx, &placers).await?;
+    if !fillers.is_empty() {
+        named.extend(orders::tests_by_filler(&**tx, &fillers.into_iter().collect::<Vec<_>>()).await?);
+    }
     let ids: HashSet<i64> = named.iter().map(|test| test.lab_order_id).collect();
     let ids: Vec<i64> = ids.into_iter().collect();
     if ids.is_empty() {
@@ -170,8 +176,15 @@ async fn load_orders<'a>(
     for test in orders::tests_of(&**tx, &ids).await? {
         let (order, id) = (OrderId::new(test.lab_order_id), OrderTestId::new(test.id));
         known.placers.insert(test.placer_order_number, (order, id));
+        if let Some(filler) = test.filler_order_number {
+            known.fillers.entry(filler).or_default().push((order, id));
+        }
         if let Some(order) = known.orders.get_mut(&order) {
-            order.tests.push(KnownTest { id, status: test.status.parse().unwrap_or(TestStatus::Ordered) });
+            order.tests.push(KnownTest {
+                id,
+                code: test.test_code,
+                status: test.status.parse().unwrap_or(TestStatus::Ordered),
+            });
         }
     }
     Ok(())
@@ -209,12 +222,16 @@ fn current(row: lab_result::Model) -> CurrentResult {
         units: row.units,
         reference_range: row.reference_range,
         flags: views::strings(&row.flags),
+        document: row
+            .document_hash
+            .map(|hash| ShownDocument { media_type: row.document_type.unwrap_or_default(), hash }),
     };
     CurrentResult {
         id: ResultId::new(row.id),
         facts: IncomingVersion {
             status: row.result_status.parse().unwrap_or(ResultStatus::Unknown),
             value: shown.value.clone(),
+            document: shown.document.as_ref().map(|document| document.hash.clone()),
             units: shown.units.clone(),
             flags: shown.flags.clone(),
             reference_range: shown.reference_range.clone(),

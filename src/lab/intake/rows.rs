@@ -175,6 +175,14 @@ pub(super) fn report(
         specimen: Set(report.specimen.clone()),
         notes: Set(json!(report.notes)),
         created_at: Set(now),
+        specimens: Set((!report.specimens.is_empty()).then(|| json!(report.specimens))),
+        is_child: Set(new.is_child),
+        is_reflex: Set(report.parent.is_reflex),
+        parent_placer_number: Set(report.parent.placer.clone()),
+        parent_filler_number: Set(report.parent.filler.clone()),
+        parent_code: Set(report.parent.code.clone()),
+        parent_sub_id: Set(report.parent.sub_id.clone()),
+        parent_text: Set(report.parent.text.clone()),
         withdrawn_at: Set(None),
     }
 }
@@ -233,13 +241,13 @@ pub(super) fn result(around: &Surroundings<'_>, new: &NewResult) -> lab_result::
         producer: Set(sent.producer.clone()),
         notes: Set(json!(sent.notes)),
         warnings: Set(json!(new.warnings)),
-        document_type: Set(sent.document.as_ref().map(|(kind, _)| kind.clone())),
-        document: Set(sent.document.as_ref().map(|(_, bytes)| bytes.clone())),
+        document: Set(sent.document.as_ref().map(|document| document.bytes.clone())),
         received_at: Set(around.received_at),
         hl7_message_id: Set(Some(around.message_id)),
         reviewed_by: Set(None),
         reviewed_at: Set(None),
         created_by: Set(None),
+        particulars: Set(sent.particulars.as_ref().map(|particulars| json!(particulars))),
         ..Default::default()
     };
     set_value(&mut row, sent, new);
@@ -261,6 +269,13 @@ fn set_value(row: &mut lab_result::ActiveModel, sent: &Observation, new: &NewRes
     row.reference_range = Set(kept.map_or(&sent.reference_range, |kept| &kept.reference_range).clone());
     row.abnormal_flag = Set((!flags.is_empty()).then(|| flags.join("~")));
     row.flags = Set(json!(flags));
+    let own = sent.document.as_ref().map(|document| (&document.media_type, &document.hash));
+    let document = match kept {
+        Some(kept) => kept.document.as_ref().map(|document| (&document.media_type, &document.hash)),
+        None => own,
+    };
+    row.document_type = Set(document.map(|(media_type, _)| media_type.clone()));
+    row.document_hash = Set(document.map(|(_, hash)| hash.clone()));
     set_assessment(row, flags, &new.assessment);
 }
 

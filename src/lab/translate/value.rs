@@ -17,10 +17,7 @@ const SHOWN_TEXT: usize = 100_000;
 const SHOWN_DATA: usize = 1_000;
 
 /// The value as a reader sees it, and the document in it. A document that cannot be decoded is kept as sent and said so.
-pub(super) fn shown(
-    sent: &Observation,
-    warnings: &mut Vec<Warning>,
-) -> (Option<String>, Option<Document>) {
+pub(super) fn shown(sent: &Observation, warnings: &mut Vec<Warning>) -> (Option<String>, Option<Document>) {
     let shown = (!sent.value.is_absent()).then(|| sent.value.display.clone());
     let Content::Document(document) = &sent.value.content else { return (shown, None) };
     let Ok(bytes) = document.bytes() else {
@@ -42,12 +39,7 @@ fn kept(media_type: &str, bytes: Vec<u8>) -> Document {
 }
 
 /// A text is shown as it reads; anything else by what it is and how long.
-fn words(
-    document: &document::Document,
-    media_type: &str,
-    bytes: &[u8],
-    plain: Option<String>,
-) -> String {
+fn words(document: &document::Document, media_type: &str, bytes: &[u8], plain: Option<String>) -> String {
     if bytes.len() <= SHOWN_TEXT && !bytes.contains(&0) {
         if document.is_plain() {
             return plain.unwrap_or_default();

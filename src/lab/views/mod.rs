@@ -13,6 +13,7 @@ mod patient;
 mod preview;
 mod result;
 mod review;
+mod surroundings;
 
 pub use alert::{AlertEventView, AlertPatient, AlertView};
 pub use api_key::{ApiKeyView, NewApiKeyView};
@@ -27,3 +28,4 @@ pub use patient::{IdentifierView, PatientView};
 pub use preview::{PreviewResult, PreviewView, WouldStore};
 pub use result::{CriticalResultView, ResultView};
 pub use review::{CandidateView, HeldObservationView, ReviewItemView};
+pub(super) use surroundings::{parent, specimens};

@@ -2,7 +2,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::order::strings;
+use super::{
+    order::strings,
+    surroundings::{ParentView, ParticularsView, SpecimenView},
+};
 use crate::store::entity::lab_result;
 
 /// One version of a result.
@@ -75,6 +78,26 @@ pub struct ResultView {
     pub reviewed_by: Option<String>,
     /// Comments of the lab (NTE).
     pub notes: Vec<String>,
+    /// Tells apart what one report holds more than once under one code, such as organisms (OBX-4).
+    pub sub_id: Option<String>,
+    /// What was odd about this version, such as `f_changed_without_c`.
+    pub warnings: Vec<String>,
+    /// Media type of the document that is the value; see `/api/lab-results/{id}/document`.
+    pub document_type: Option<String>,
+    /// How it came about.
+    pub particulars: Option<ParticularsView>,
+    /// The report it is part of.
+    pub lab_report_id: Option<i64>,
+    /// The first specimen.
+    pub specimen: Option<SpecimenView>,
+    /// All specimens.
+    pub specimens: Vec<SpecimenView>,
+    /// What its report hangs on, such as an organism.
+    pub parent: Option<ParentView>,
+    /// The parent result, once it is here.
+    pub parent_result_id: Option<i64>,
+    /// The lab added the test by itself.
+    pub is_reflex: bool,
     /// The message it came in.
     pub hl7_message_id: Option<i64>,
 }
@@ -126,6 +149,16 @@ impl From<lab_result::Model> for ResultView {
             acknowledged: row.reviewed_at.is_some(),
             reviewed_by: row.reviewed_by,
             notes: strings(&row.notes),
+            sub_id: row.sub_id,
+            warnings: strings(&row.warnings),
+            document_type: row.document_type,
+            particulars: row.particulars.and_then(|json| serde_json::from_value(json).ok()),
+            lab_report_id: row.lab_report_id,
+            specimen: None,
+            specimens: Vec::new(),
+            parent: None,
+            parent_result_id: None,
+            is_reflex: false,
             hl7_message_id: row.hl7_message_id,
         }
     }

@@ -44,6 +44,23 @@ pub struct Model {
     pub notes: Json,
     /// When the row was written.
     pub created_at: DateTimeUtc,
+    /// Specimens in detail; none where the sender named none.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub specimens: Option<Json>,
+    /// It belongs to its order without being the answer to a test of it: a reflex, susceptibilities.
+    pub is_child: bool,
+    /// The laboratory added it by itself (OBR-11 G).
+    pub is_reflex: bool,
+    /// OBR-29.1, else ORC-8.1.
+    pub parent_placer_number: Option<String>,
+    /// OBR-29.2, else ORC-8.2.
+    pub parent_filler_number: Option<String>,
+    /// OBR-26.1.
+    pub parent_code: Option<String>,
+    /// OBR-26.2.
+    pub parent_sub_id: Option<String>,
+    /// OBR-26.3.
+    pub parent_text: Option<String>,
     /// When a person found that it does not belong into this chart.
     pub withdrawn_at: Option<DateTimeUtc>,
 }

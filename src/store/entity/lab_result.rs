@@ -1,6 +1,7 @@
 //! Table `lab_results`.
 
 use sea_orm::entity::prelude::*;
+use sea_orm::{Iterable, QuerySelect, Select};
 
 /// One version of one observation. A later version supersedes it; none is ever deleted.
 #[derive(Clone, PartialEq, DeriveEntityModel)]
@@ -113,8 +114,19 @@ pub struct Model {
     pub reviewed_at: Option<DateTimeUtc>,
     /// Username of who typed it in.
     pub created_by: Option<String>,
+    /// Performing laboratory, method, instrument, codes of the value, as far as they were sent.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub particulars: Option<Json>,
+    /// SHA-256 of the document. A version that confirms its predecessor's document has the hash without the bytes.
+    pub document_hash: Option<String>,
     /// When a person found that it does not belong into this chart. It was shown until then, so it is kept.
     pub withdrawn_at: Option<DateTimeUtc>,
 }
 
 super::plain_entity!("lab_result");
+
+/// Rows without their documents: who reads a hundred reports must not load a hundred PDF files.
+pub fn without_documents() -> Select<Entity> {
+    let columns = Column::iter().filter(|column| !matches!(column, Column::Document));
+    Entity::find().select_only().columns(columns).column_as(Expr::cust("NULL"), "document")
+}
