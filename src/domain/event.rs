@@ -2,12 +2,14 @@
 
 mod admission;
 mod appointment;
+mod orders;
 
 pub use self::admission::{
     Admission, AdmissionKind, AdmittedPerson, Demographics, Said, StoredPerson, VisitFacts, is_older,
     is_somebody_else,
 };
 pub use self::appointment::{Appointment, AppointmentChange, AppointmentStatus};
+pub use self::orders::{OrderControl, OrderNumber, OrderRequest, Orders, OrdersOf};
 use super::matching::PatientClaim;
 
 /// One thing that happened somewhere else.
@@ -17,6 +19,8 @@ pub enum Event {
     Appointment(Box<Appointment>),
     /// A person was registered, a visit changed, or records were merged.
     Admission(Admission),
+    /// Something about orders.
+    Orders(Orders),
 }
 
 impl std::fmt::Debug for Event {
@@ -31,6 +35,7 @@ impl Event {
         match self {
             Self::Appointment(_) => "appointment",
             Self::Admission(_) => "admission",
+            Self::Orders(_) => "orders",
         }
     }
 
@@ -39,6 +44,7 @@ impl Event {
         match self {
             Self::Appointment(appointment) => appointment.change.to_string(),
             Self::Admission(admission) => admission.kind.to_string(),
+            Self::Orders(orders) => orders.what(),
         }
     }
 
@@ -47,6 +53,7 @@ impl Event {
         match self {
             Self::Appointment(appointment) => appointment.claim.as_ref(),
             Self::Admission(admission) => admission.people.first().map(|person| &person.claim),
+            Self::Orders(orders) => orders.people.first().and_then(|person| person.claim.as_ref()),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! An answer repeats the sender's own header and adds codes, places and fixed texts. It has no
 //! parameter that could carry a result or a name.
 
+use super::ack_orders::OrderAnswers;
 use super::build::{SegmentWriter, Writer, version_number};
 use super::charset::{self, Charset};
 use super::header::{Header, HeaderPeek};
@@ -57,6 +58,11 @@ impl AckCode {
     pub fn is_accept(self) -> bool {
         matches!(self, Self::AA | Self::CA)
     }
+
+    /// Whether it says only that the message is here, or not.
+    pub fn is_commit(self) -> bool {
+        matches!(self, Self::CA | Self::CE | Self::CR)
+    }
 }
 
 /// An acknowledgement to be written.
@@ -80,6 +86,8 @@ pub struct Ack<'a> {
     pub warnings: &'a [Warning],
     /// Parts of an accepted message that were left aside: every sender is told.
     pub told: &'a [Warning],
+    /// What is said of each order of an order message; makes it an ORR or ORL.
+    pub orders: Option<&'a OrderAnswers>,
 }
 
 impl Ack<'_> {
@@ -105,6 +113,9 @@ impl Ack<'_> {
         } else {
             self.old_errors(&mut writer);
         }
+        if let Some(orders) = self.orders {
+            orders.write(&mut writer);
+        }
         writer.finish()
     }
 
@@ -126,10 +137,14 @@ impl Ack<'_> {
     fn msh(&self, writer: &mut Writer, charset: &str) {
         let to = self.header;
         let sep = char::from(to.delimiters.component);
-        let kind = match (to.trigger(), self.version()) {
-            ("", _) => "ACK".to_owned(),
-            (event, version) if version < (2, 3, 1) => format!("ACK{sep}{event}"),
-            (event, _) => format!("ACK{sep}{event}{sep}ACK"),
+        let (code, event, structure) = match self.orders {
+            Some(orders) => orders.kind.message_type(),
+            None => ("ACK", to.trigger(), "ACK"),
+        };
+        let kind = match (event, self.version()) {
+            ("", _) => code.to_owned(),
+            (event, version) if version < (2, 3, 1) => format!("{code}{sep}{event}"),
+            (event, _) => format!("{code}{sep}{event}{sep}{structure}"),
         };
         let msh = writer.header();
         let msh = echo_or(msh, 3, &to.receiving_application, self.application);
@@ -342,6 +357,7 @@ mod tests {
             faults,
             warnings,
             told: &[],
+            orders: None,
         };
         String::from_utf8(ack.build()).unwrap()
     }
@@ -409,6 +425,7 @@ mod tests {
                 faults: &[],
                 warnings: &[],
                 told: &[],
+                orders: None,
             };
             let built = ack.build();
             assert!(built.windows(bytes.len()).any(|w| w == bytes), "{label}");

@@ -8,7 +8,7 @@
 //!   message ── header, oru, orm, adt ──► owned typed values, in words of the laboratory
 //! ```
 //!
-//! What goes out: [`ack`] answers a received header, [`orm`] writes orders; [`orr`], [`oru_build`]
+//! What goes out: [`ack`] answers a received header ([`ack_orders`]: with a word on each order), [`orm`] writes orders; [`orr`], [`oru_build`]
 //! and [`adt_build`] are the other side of the conversation, used by the simulator. All of them
 //! share [`outbound`] and write through [`build`], where every value is escaped, so no name can add a segment.
 //!
@@ -23,6 +23,7 @@
 //! Positions of fields are known in this module and nowhere else.
 
 pub mod ack;
+pub mod ack_orders;
 pub mod adt;
 pub mod adt_build;
 pub mod batch;
@@ -92,6 +93,7 @@ mod tests {
             faults: &faults,
             warnings: &[],
             told: &[],
+            orders: None,
         };
         let reply = ack::Reply::parse(&answer.build()).expect("an answer can be read");
         assert_eq!(reply.code, code);

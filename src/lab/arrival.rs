@@ -14,14 +14,15 @@ pub use reading::{Content, Reading, read};
 
 use super::{
     answer::{Verdict, acknowledgments},
-    endpoint_profile::Profile,
+    endpoint_profile::{OrderResponse, Profile},
 };
 use crate::{
     context::Ctx,
-    domain::matching::PatientClaim,
+    domain::{event::Event, matching::PatientClaim},
     hl7::{
         ErrorCode, Fault, Warning,
         ack::Ack,
+        ack_orders::{AnsweredOrder, OrderAnswers, ResponseKind},
         datetime::format_dtm,
         frame::Frame,
         header::{Header, peek_header},
@@ -152,12 +153,25 @@ impl Arrival {
         verdict: Verdict,
         faults: &[Fault],
     ) -> (Option<&'static str>, Vec<Vec<u8>>) {
+        self.answer_orders(ctx, verdict, faults, &[])
+    }
+
+    /// The same with a word on each order of an order message. Only the application's answer has room for it: a commit
+    /// acknowledgment says that the message is here, no more.
+    pub fn answer_orders(
+        &self,
+        ctx: &Ctx,
+        verdict: Verdict,
+        faults: &[Fault],
+        orders: &[AnsweredOrder],
+    ) -> (Option<&'static str>, Vec<Vec<u8>>) {
         if matches!(self.content, Content::StrayAck) {
             return (None, Vec::new());
         }
         let time = format_dtm(&self.now(ctx));
         let header = &self.header;
         let (warnings, told) = self.to_tell(verdict);
+        let orders = self.order_answers(orders);
         let codes = acknowledgments(
             self.profile.ack_mode,
             header.accept_ack.as_deref(),
@@ -175,10 +189,19 @@ impl Arrival {
                 faults,
                 warnings,
                 told,
+                orders: orders.as_ref().filter(|_| !code.is_commit()),
             };
             ack.build()
         });
         (codes.last().map(|code| code.as_str()), frames.collect())
+    }
+
+    /// What makes the answer an ORR or ORL, where the message is of orders and its sender wants that.
+    fn order_answers(&self, orders: &[AnsweredOrder]) -> Option<OrderAnswers> {
+        let of_orders = matches!(&self.content, Content::Event(event) if matches!(**event, Event::Orders(_)));
+        let kind = ResponseKind::to(self.header.message_code.as_deref());
+        let wanted = of_orders && self.profile.habits.order_response == OrderResponse::Orr;
+        wanted.then(|| OrderAnswers { kind, orders: orders.to_vec() })
     }
 
     /// What the acknowledgment says beside its code: leniencies, where the profile asks for them, and what was left aside.

@@ -68,6 +68,8 @@ pub struct Habits {
     /// Whether the endpoint's character set also stands in for one that MSH-18 names and the bytes are not of, instead of
     /// refusing the message (AE 102).
     pub charset_over_declared: bool,
+    /// How orders are answered.
+    pub order_response: OrderResponse,
     /// Standard position (`OBX-11`) to the one this sender uses (`OBX-10`).
     pub positions: BTreeMap<String, String>,
 }
@@ -85,6 +87,7 @@ impl Default for Habits {
             default_result_status: None,
             adt_default_event: None,
             charset_over_declared: false,
+            order_response: OrderResponse::default(),
             positions: BTreeMap::new(),
         }
     }
@@ -110,6 +113,17 @@ pub enum Unsupported {
     Reject,
     /// Kept, accepted and otherwise ignored, for feeds that cannot be filtered at their source.
     Store,
+}
+
+/// How orders are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderResponse {
+    /// ORR^O02 or ORL^O22, with a word on each order.
+    #[default]
+    Orr,
+    /// A plain ACK, for senders that know no other answer.
+    Ack,
 }
 
 /// The part of a profile that cannot be used, for whoever sets it.
@@ -230,6 +244,7 @@ mod tests {
             json!({ "versions": ["3.0"] }),
             json!({ "default_result_status": "Q" }),
             json!({ "unmatched": "drop" }),
+            json!({ "order_response": "orl" }),
             json!({ "positions": { "OBX-11": "OBR-25" } }),
             json!({ "positions": { "OBX": "OBX-3" } }),
         ] {

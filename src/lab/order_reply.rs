@@ -1,6 +1,6 @@
 //! What a lab's answer says of an order beyond "received": an ORR^O02 or ORL^O22 decides on each test.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, DbErr};
 
 use super::{
     error::LabError,
@@ -38,9 +38,11 @@ pub(super) async fn apply(
     let mut statuses = Vec::new();
     for test in orders::tests_of(&**tx, &[order.id]).await? {
         let decision = decision_on(&reply.orders, &order.placer_order_number, &test.placer_order_number);
-        statuses.push(update_test(ctx, tx, test, decision).await?);
+        let filler = decision.and_then(|decision| decision.filler.as_deref());
+        statuses.push(update_test(ctx, tx, test, decision.and_then(status_of), filler).await?);
     }
-    let order = remember_number(ctx, tx, order, &reply.orders).await?;
+    let fillers = reply.orders.iter().filter_map(|one| one.filler.as_deref());
+    let order = remember_number(ctx, tx, order, fillers).await?;
     let from: OrderStatus = order.status.parse().unwrap_or(OrderStatus::Pending);
     if let Some((event, kind)) = event_to(order_status_from_tests(from, &statuses)) {
         move_order(ctx, tx, order, event, Cause { kind, detail: None, ..cause }).await?;
@@ -64,16 +66,17 @@ fn status_of(decision: &ReplyOrder) -> Option<TestStatus> {
     TestStatus::from_hl7(None, decision.status.as_deref(), control)
 }
 
-async fn update_test(
+/// Lets news of a test act on it, and keeps the lab's number of it. Answers where the test stands then.
+pub(super) async fn update_test(
     ctx: &Ctx,
     tx: &Tx,
     test: lab_order_test::Model,
-    decision: Option<&ReplyOrder>,
-) -> Result<TestStatus, LabError> {
+    news: Option<TestStatus>,
+    filler: Option<&str>,
+) -> Result<TestStatus, DbErr> {
     let before: TestStatus = test.status.parse().unwrap_or(TestStatus::Ordered);
-    let Some(decision) = decision else { return Ok(before) };
-    let after = status_of(decision).map_or(before, |news| before.advance(news));
-    let number = test.filler_order_number.clone().or_else(|| usable(decision.filler.as_deref()));
+    let after = news.map_or(before, |news| before.advance(news));
+    let number = test.filler_order_number.clone().or_else(|| usable(filler));
     if (after, &number) != (before, &test.filler_order_number) {
         let mut change: lab_order_test::ActiveModel = test.into();
         change.status = Set(after.to_string());
@@ -92,24 +95,24 @@ fn usable(number: Option<&str>) -> Option<String> {
 }
 
 /// The lab's number of the whole order is known where it gave a single one.
-async fn remember_number(
+pub(super) async fn remember_number(
     ctx: &Ctx,
     tx: &Tx,
     order: lab_order::Model,
-    decisions: &[ReplyOrder],
-) -> Result<lab_order::Model, LabError> {
-    let mut numbers: Vec<String> = decisions.iter().filter_map(|one| usable(one.filler.as_deref())).collect();
+    fillers: impl Iterator<Item = &str>,
+) -> Result<lab_order::Model, DbErr> {
+    let mut numbers: Vec<String> = fillers.filter_map(|number| usable(Some(number))).collect();
     numbers.sort_unstable();
     numbers.dedup();
     let ([number], None) = (numbers.as_slice(), &order.filler_order_number) else { return Ok(order) };
     let mut change: lab_order::ActiveModel = order.into();
     change.filler_order_number = Set(Some(number.clone()));
     change.updated_at = Set(ctx.clock.now());
-    Ok(change.update(&**tx).await?)
+    change.update(&**tx).await
 }
 
 /// The event that leads to the status which the tests call for.
-fn event_to(status: OrderStatus) -> Option<(OrderEvent, &'static str)> {
+pub(super) fn event_to(status: OrderStatus) -> Option<(OrderEvent, &'static str)> {
     match status {
         OrderStatus::Acknowledged => Some((OrderEvent::LabAccepted, "accepted_by_lab")),
         OrderStatus::Rejected => Some((OrderEvent::LabRefused, "refused_by_lab")),

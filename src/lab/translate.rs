@@ -2,12 +2,17 @@
 
 mod admission;
 mod appointment;
+mod orders;
 mod surroundings;
 mod value;
 
 use chrono::{DateTime, Datelike, FixedOffset, Utc};
 
-pub use self::{admission::admission, appointment::appointment};
+pub use self::{
+    admission::admission,
+    appointment::appointment,
+    orders::{number_out, orders},
+};
 use super::endpoint_profile::Profile;
 use crate::{
     domain::{

@@ -16,6 +16,7 @@ mod intake_safety;
 mod lab;
 mod openapi;
 mod order_flow;
+mod outside_order_flow;
 mod postgres;
 mod profile_flow;
 mod result_flow;

@@ -57,8 +57,20 @@ impl TestStatus {
         match code.trim() {
             "OK" | "NA" | "SC" => Some(Self::InLab),
             "UA" => Some(Self::Rejected),
-            "OC" | "CR" => Some(Self::Cancelled),
+            "OC" | "CR" | "OD" | "DR" => Some(Self::Cancelled),
             _ => None,
+        }
+    }
+
+    /// Table 0038: how the test stands, for whoever asks.
+    pub const fn to_orc_5(self) -> &'static str {
+        match self {
+            Self::Ordered => "SC",
+            Self::InLab => "IP",
+            Self::Partial => "A",
+            Self::Done => "CM",
+            Self::Cancelled => "CA",
+            Self::Rejected => "DC",
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) enum Kind {
     Appointment(AppointmentChange),
     /// ADT: registrations, visits, merges.
     Admission(AdmissionKind),
+    /// ORM^O01 and OML^O21.
+    Orders,
 }
 
 /// Whether a message is taken.
@@ -79,7 +81,9 @@ fn kind(header: &Header, message: &Message<'_>, profile: &Profile) -> Result<Kin
             let kind = event.and_then(|event| event.parse().ok());
             kind.map(Kind::Admission).ok_or(ErrorCode::UnsupportedEvent)
         }
-        Some("ORU") => Err(ErrorCode::UnsupportedEvent),
+        Some("ORM") if matches!(event, None | Some("O01")) => Ok(Kind::Orders),
+        Some("OML") if matches!(event, None | Some("O21")) => Ok(Kind::Orders),
+        Some("ORU" | "ORM" | "OML") => Err(ErrorCode::UnsupportedEvent),
         _ => Err(ErrorCode::UnsupportedMessageType),
     }
 }

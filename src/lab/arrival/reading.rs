@@ -15,6 +15,7 @@ use crate::{
         charset,
         header::{Header, peek_header},
         message::Message,
+        orm::Orm,
         oru::Oru,
         siu::Siu,
     },
@@ -137,6 +138,12 @@ impl Reading {
                 self.tell_of_observations(message);
                 let admission = translate::admission(&view, kind, profile);
                 Ok(Content::Event(Box::new(Event::Admission(admission))))
+            }
+            Kind::Orders => {
+                let view = Orm::read(message).map_err(error)?;
+                self.warnings.extend(view.warnings.iter().cloned());
+                self.tell_of_observations(message);
+                Ok(Content::Event(Box::new(Event::Orders(translate::orders(&view)))))
             }
             Kind::Appointment(change) => {
                 let view = Siu::read(message).map_err(error)?;

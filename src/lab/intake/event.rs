@@ -3,6 +3,7 @@
 
 mod admission;
 mod appointment;
+mod orders;
 mod visit;
 
 use sea_orm::{ActiveModelTrait, DbErr};
@@ -19,7 +20,7 @@ use crate::{
         intake::{Known, Rules},
         matching::{MatchOutcome, PatientClaim},
     },
-    hl7::Fault,
+    hl7::{Fault, ack_orders::AnsweredOrder},
     lab::{
         answer::{Reply, Verdict},
         arrival::{Arrival, Content},
@@ -41,6 +42,8 @@ pub(super) struct Applied {
     pub(super) in_review: bool,
     /// Words for what was lenient or odd; no content.
     pub(super) warnings: Vec<String>,
+    /// The answer to each order of an order message.
+    pub(super) orders: Vec<AnsweredOrder>,
     /// Why it was not applied after all. Nothing may have been written then.
     pub(super) refusal: Option<(Verdict, Fault)>,
 }
@@ -148,6 +151,7 @@ impl Desk<'_> {
         match event {
             Event::Appointment(appointment) => self.appointment(tx, appointment).await,
             Event::Admission(admission) => self.admission(tx, admission).await,
+            Event::Orders(orders) => self.orders(tx, orders).await,
         }
     }
 
@@ -166,7 +170,7 @@ impl Desk<'_> {
             Some((verdict, fault)) => (*verdict, vec![fault.clone()]),
             None => (Verdict::Accept, Vec::new()),
         };
-        let (code, frames) = self.arrival.answer(self.ctx, verdict, &faults);
+        let (code, frames) = self.arrival.answer_orders(self.ctx, verdict, &faults, &applied.orders);
         let ack = Ack { code, frames, faults };
         let filed = filed(self.arrival, applied, reused_id);
         let row = rows::message(self.arrival, Some(self.message), &filed, &ack, self.ctx.clock.now());

@@ -161,6 +161,7 @@ pub(super) fn write(
         faults: &decision.faults,
         warnings: &[],
         told: &[],
+        orders: None,
     };
     ack.build()
 }

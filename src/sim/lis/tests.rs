@@ -65,6 +65,7 @@ async fn accept_results(inbox: TcpListener, results: mpsc::UnboundedSender<Strin
             faults: &[],
             warnings: &[],
             told: &[],
+            orders: None,
         };
         stream.write_all(&wrap(&ack.build())).await.unwrap();
         let _ = results.send(String::from_utf8(bytes).unwrap());
