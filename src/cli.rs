@@ -86,6 +86,31 @@ fn load(layers: &Layers) -> Result<Config, CommandError> {
     Ok(config)
 }
 
+/// `pms hl7 tree`.
+pub fn hl7_tree(files: &[PathBuf]) -> Result<(), CommandError> {
+    let mut out = std::io::stdout().lock();
+    let mut print = |file: Option<&Path>, bytes: &[u8]| {
+        for (number, tree) in (1..).zip(lab::read_messages::trees(bytes)) {
+            let line = serde_json::json!({
+                "file": file.map(|file| file.display().to_string()), "message": number, "tree": tree,
+            });
+            writeln!(out, "{line}")?;
+        }
+        Ok::<(), std::io::Error>(())
+    };
+    if files.is_empty() {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes)?;
+        print(None, &bytes)?;
+    }
+    for file in files {
+        let bytes = std::fs::read(file)
+            .map_err(|error| CommandError(vec![format!("{}: {}", file.display(), error.kind())]))?;
+        print(Some(file), &bytes)?;
+    }
+    Ok(())
+}
+
 /// `pms serve`.
 pub async fn serve(file: Option<PathBuf>) -> Result<(), CommandError> {
     let config = load(&layers(file.as_deref())?)?;

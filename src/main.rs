@@ -42,9 +42,21 @@ enum Command {
         #[arg(long)]
         config: Option<PathBuf>,
     },
+    /// Look at messages without a running service.
+    #[command(subcommand)]
+    Hl7(Hl7),
     /// Simulated laboratory, message generator and load tool.
     #[command(subcommand)]
     Sim(Sim),
+}
+
+#[derive(Subcommand)]
+enum Hl7 {
+    /// Print the messages in files as the service reads them: a line of JSON each, with field names and decoded values.
+    Tree {
+        /// Files with one message or several; standard input when none is named.
+        files: Vec<PathBuf>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -77,6 +89,7 @@ async fn run(command: Command) -> Result<(), CommandError> {
         Command::Migrate { action, config } => cli::migrate(action, config).await,
         Command::Openapi => cli::openapi(),
         Command::Healthcheck { config } => cli::healthcheck(config).await,
+        Command::Hl7(Hl7::Tree { files }) => cli::hl7_tree(&files),
         Command::Sim(Sim::Lis(args)) => cli::sim_lis(args).await,
         Command::Sim(Sim::Generate(args)) => cli::sim_generate(&args),
         Command::Sim(Sim::Send(args)) => cli::sim_send(args).await,

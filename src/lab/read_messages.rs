@@ -16,7 +16,9 @@ use crate::{
     context::{Caller, Ctx},
     domain::access::{Action, allowed},
     hl7::{
+        batch::{self, Piece},
         charset::{self, Charset},
+        frame::Frame,
         message::Message,
         tree::{FieldNode, SegmentNode, tree},
     },
@@ -149,6 +151,15 @@ async fn results_of(ctx: &Ctx, message: i64) -> Result<Vec<i64>, DbErr> {
         .into_tuple()
         .all(ctx.db.reader())
         .await
+}
+
+/// The messages in a file, each as a tree; `null` for what cannot be read as a message. Charts are not touched.
+pub fn trees(bytes: &[u8]) -> Vec<Value> {
+    let messages = batch::pieces(bytes).into_iter().filter_map(|piece| match piece {
+        Piece::Message(Frame::Message(message)) => Some(parsed(&message, Some(Charset::LATIN_1.name()))),
+        _ => None,
+    });
+    messages.collect()
 }
 
 /// Segments and fields with their names; `null` for bytes that cannot be read as a message, which is why they were

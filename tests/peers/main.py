@@ -3,6 +3,7 @@
 import signal
 import sys
 
+import agreement
 import guide
 import labs
 import senders
@@ -21,6 +22,8 @@ def main() -> int:
     # Leaves every block on the way out, so that no server outlives us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     report = Report()
+    with report.during("pms hl7 tree"):
+        agreement.check(report)
     for start in (demo, serve):
         failed_before = report.failed
         with report.during(start.__name__), start() as clinic:
