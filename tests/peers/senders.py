@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -29,10 +30,42 @@ def check(clinic: Clinic, report: Report) -> None:
             expect(stored(clinic, f"{name}-F"), ["140", "Größe & Höhe"], f"stored of {name}")
     with report.check("@medplum/hl7: Hl7Client delivers two results over one connection"):
         names = ["MEDPLUM1", "MEDPLUM2"]
-        answers = through_medplum(clinic, [result(name, f"{name}-F", [TEXT, SODIUM]) for name in names])
+        answers = through_node("medplum_sender.cjs", clinic, [result(name, f"{name}-F", [TEXT, SODIUM]) for name in names])
         expect(answers, [["AA", name] for name in names], "MSA-1 and MSA-2")
         for name in names:
             expect(stored(clinic, f"{name}-F"), ["140", "Größe & Höhe"], f"stored of {name}")
+    with report.check("node-hl7-client: Client delivers two results over one connection"):
+        names = ["NODE1", "NODE2"]
+        answers = through_node("node_hl7_sender.cjs", clinic, [result(name, f"{name}-F", [SODIUM]) for name in names])
+        expect(answers, [["AA", name] for name in names], "MSA-1 and MSA-2")
+        for name in names:
+            expect(stored(clinic, f"{name}-F"), ["140"], f"stored of {name}")
+    with report.check("a sender that takes one connection for each message and reads its answer by the letter"):
+        versions = {"2.3": "ACK^R01", "2.3.1": "ACK^R01^ACK", "2.5.1": "ACK^R01^ACK", "2.8": "ACK^R01^ACK"}
+        for version, kind in versions.items():
+            name = f"LETTER{version}"
+            message = result(name, f"{name}-F", [SODIUM]).replace("|2.5.1", f"|{version}", 1)
+            by_the_letter(clinic, message, name, kind, version)
+
+
+def by_the_letter(clinic: Clinic, message: str, name: str, kind: str, version: str) -> None:
+    """As strict stacks do it: the frame exactly, the header swapped and echoed, the control id, one MSA."""
+    header = message.split("\r")[0].split("|")
+    with socket.create_connection(("127.0.0.1", clinic.mllp_port), timeout=15) as line:
+        line.sendall(b"\x0b" + message.encode() + b"\x1c\r")
+        answer = b""
+        while not answer.endswith(b"\x1c\r"):
+            part = line.recv(4096)
+            expect(bool(part), True, "an answer before the end")
+            answer += part
+    expect((answer[:4], answer.count(b"\x0b"), answer.count(b"\x1c")), (b"\x0bMSH", 1, 1), "the frame")
+    segments = answer[1:-2].decode().rstrip("\r").split("\r")
+    msh, msa = segments[0].split("|"), segments[1].split("|")
+    expect([segment[:3] for segment in segments], ["MSH", "MSA"], "segments")
+    expect(msh[2:6], [header[4], header[5], header[2], header[3]], "MSH-3 to MSH-6 are swapped")
+    expect((msh[8], msh[10].split("^")[0], msh[11]), (kind, "P", version), "MSH-9, MSH-11, MSH-12")
+    expect(0 < len(msh[9]) <= 20, True, "MSH-10 is no longer than 20 characters")
+    expect(msa[1:3], ["AA", name], "MSA")
 
 
 def stored(clinic: Clinic, filler: str) -> list[str]:
@@ -48,8 +81,8 @@ def through_mllp_send(clinic: Clinic, message: str) -> bytes:
     return answer.removesuffix(b"\n")
 
 
-def through_medplum(clinic: Clinic, messages: list[str]) -> list[list[str]]:
-    command = ["node", Path(__file__).with_name("medplum_sender.cjs"), str(clinic.mllp_port)]
+def through_node(script: str, clinic: Clinic, messages: list[str]) -> list[list[str]]:
+    command = ["node", Path(__file__).with_name(script), str(clinic.mllp_port)]
     done = subprocess.run(
         command, input=json.dumps(messages).encode(), capture_output=True, timeout=30, check=False, env=os.environ
     )
