@@ -6,16 +6,21 @@ use std::ops::Range;
 
 use libfuzzer_sys::fuzz_target;
 use pms::hl7::{
-    adt::Adt, batch, header::Header, message::Message, orm::Orm, oru::Oru, path::Path, segment::Segment,
+    adt::Adt,
+    batch::{self, Piece, Splitter},
+    frame::Frame,
+    header::Header,
+    message::Message,
+    orm::Orm,
+    oru::Oru,
+    path::Path,
+    segment::Segment,
+    siu::Siu,
     tree::tree,
 };
 
 fuzz_target!(|input: &[u8]| {
-    let batch = batch::split(input);
-    for message in &batch.messages {
-        let begin = message.trim_ascii_start();
-        assert!(begin.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(begin).starts_with(b"MSH"));
-    }
+    pieces(input);
     let Ok(text) = std::str::from_utf8(input) else { return };
     let Ok(message) = Message::parse(text) else { return };
     nothing_is_lost(&message);
@@ -25,11 +30,29 @@ fuzz_target!(|input: &[u8]| {
     views(&message);
 });
 
+/// What is handed in as a whole is cut at its messages, and in the same places however it is read.
+fn pieces(input: &[u8]) {
+    let pieces = batch::pieces(input);
+    let (mut splitter, mut again) = (Splitter::new(usize::MAX), Vec::new());
+    for read in input.chunks(7) {
+        splitter.push(read, &mut again);
+    }
+    splitter.finish(&mut again);
+    assert!(pieces == again, "a split changes the pieces");
+    for piece in &pieces {
+        if let Piece::Message(Frame::Message(message)) = piece {
+            assert!(message.windows(3).any(|name| name == b"MSH"));
+            let inner = batch::pieces(message);
+            assert!(matches!(inner.as_slice(), [Piece::Message(_)]), "a message is one message");
+        }
+    }
+}
+
 fn views(message: &Message<'_>) {
     let nodes = tree(message);
     assert_eq!(nodes.len(), message.segments().count());
     let _ = Header::read(message);
-    let _ = (Orm::read(message), Adt::read(message));
+    let _ = (Orm::read(message), Adt::read(message), Siu::read(message));
     if let Ok(view) = Oru::read(message) {
         let stored = view.observations().count();
         assert_eq!(stored, message.segments_named("OBX").count(), "an observation is lost");
