@@ -1,6 +1,8 @@
 //! A message at the door: from bytes to a value that the intake can decide on. Nothing is refused by an error here: a
 //! message that cannot be taken is a value too, with the answer that says why.
 
+#[cfg(test)]
+mod conservation;
 mod kinds;
 mod reading;
 mod strict;
