@@ -1,4 +1,4 @@
-//! The whole reading of a message, and the decision on it: no panic, the same bytes give the same value, and every observation
+//! The whole reading of messages, and the decision on each: no panic, the same bytes give the same value, and every observation
 //! ends in exactly one place, in the chart of somebody its message names.
 
 #![no_main]
@@ -10,16 +10,16 @@ use libfuzzer_sys::fuzz_target;
 use pms::{
     domain::{
         critical::CriticalFlags,
-        ids::{OrderId, OrderTestId, PatientId, ResultId},
-        intake::{
-            CurrentResult, Decision, Ids, Known, KnownOrder, KnownPatient, KnownTest, Rules, Shown, any_held,
-            decide,
-        },
+        ids::{OrderId, OrderTestId, PatientId},
+        intake::{Decision, Ids, Known, KnownOrder, KnownPatient, KnownTest, Rules, any_held, decide},
         order::{OrderStatus, TestStatus},
         person::Sex,
-        report::{Observation, PatientBlock, ReportedMessage},
-        result::{IncomingVersion, ResultStatus, Stamp},
+        report::{PatientBlock, Report, ReportedMessage},
         thresholds,
+    },
+    hl7::{
+        batch::{self, Piece},
+        frame::Frame,
     },
     lab::{
         arrival::{Content, read},
@@ -38,27 +38,48 @@ fuzz_target!(|input: &[u8]| {
     if chance & 1 != 0 {
         profile.habits = Arc::new(Habits { strict: true, ..Habits::default() });
     }
-    let reading = read(bytes, &profile, chance & 2 == 0, now);
-    let Content::Results(message) = reading.content else { return };
-    assert_eq!(message.observation_count(), reading.observations, "an observation is lost in reading");
-    let mut dice = Dice(u32::from(world));
-    let rules = rules();
-    let mut known = known(&message, &mut dice.clone(), now);
-    let held = any_held(&message, &known, &rules);
-    let decision = decide(&message, &mut known, &rules, &mut ids(&message));
-    conserved(&message, &decision);
-    assert_eq!(held, !decision.reviews.is_empty());
-    in_charts_of_the_named(&decision, &known);
-    let mut same = self::known(&message, &mut dice, now);
-    assert!(decision == decide(&message, &mut same, &rules, &mut ids(&message)), "decided twice, otherwise");
-    // The same results once more, as of another control id: new versions of what there is, never another chart.
-    let again = decide(&message, &mut known, &rules, &mut ids(&message));
-    conserved(&message, &again);
-    assert_eq!(again.patients, decision.patients);
+    let mut messages = Vec::new();
+    for piece in batch::pieces(bytes) {
+        let (Piece::Message(Frame::Message(bytes)) | Piece::Stray(Frame::Message(bytes))) = piece else {
+            continue;
+        };
+        let reading = read(&bytes, &profile, chance & 2 == 0, now);
+        if let Content::Results(message) = reading.content {
+            assert_eq!(
+                message.observation_count(),
+                reading.observations,
+                "an observation is lost in reading"
+            );
+            messages.push(message);
+        }
+    }
+    let decisions = log(&messages, Dice(u32::from(world)));
+    assert!(decisions == log(&messages, Dice(u32::from(world))), "decided twice, otherwise");
 });
 
+/// Decides one message after the other, as a batch does.
+fn log(messages: &[Box<ReportedMessage>], mut dice: Dice) -> Vec<Decision> {
+    let rules = rules();
+    let mut known = Known::default();
+    let mut ids = Ids::default();
+    let mut decisions = Vec::new();
+    for message in messages {
+        learn(&mut known, message, &mut dice);
+        let next = 1 + 10_000 * decisions.len() as i64;
+        for kind in [&mut ids.reports, &mut ids.results, &mut ids.alerts] {
+            *kind = (next..next + 10_000).collect();
+        }
+        let held = any_held(message, &known, &rules);
+        let decision = decide(message, &mut known, &rules, &mut ids);
+        conserved(message, &decision);
+        assert_eq!(held, !decision.reviews.is_empty());
+        in_charts_of_the_named(&decision, &known);
+        decisions.push(decision);
+    }
+    decisions
+}
+
 /// Small numbers that the input decides.
-#[derive(Clone)]
 struct Dice(u32);
 
 impl Dice {
@@ -77,37 +98,27 @@ fn rules() -> Rules {
     }
 }
 
-fn ids(message: &ReportedMessage) -> Ids {
-    let count = 1000 + message.observation_count() as i64;
-    Ids { reports: (1..count).collect(), results: (1..count).collect(), alerts: (1..count).collect() }
-}
-
-/// A clinic that knows some of the patients, orders and results that the message names, and not all of them right.
-fn known(message: &ReportedMessage, dice: &mut Dice, now: DateTime<Utc>) -> Known {
-    let mut known = Known::default();
+/// The clinic knows some of the patients and orders that the message names, and not all of them right.
+fn learn(known: &mut Known, message: &ReportedMessage, dice: &mut Dice) {
     for block in &message.blocks {
         let patient = patient(block, dice);
         for key in block.claim.keys(AUTHORITY) {
             if dice.roll(4) > 0 {
-                known.patients.entry(key).or_default().push(patient.clone());
+                let holders = known.patients.entry(key).or_default();
+                if holders.is_empty() || dice.roll(8) == 0 {
+                    holders.push(patient.clone());
+                }
             }
         }
         for report in &block.reports {
             if let Some(placer) = report.placer.clone()
                 && dice.roll(2) == 0
             {
-                order(&mut known, placer, patient.id, dice);
-            }
-            for observation in &report.observations {
-                if dice.roll(2) == 0 {
-                    let current = current(observation, dice, now);
-                    known.versions.insert(observation.key.clone(), 1);
-                    known.current.insert((observation.key.clone(), patient.id), current);
-                }
+                let patient = if dice.roll(4) > 0 { patient.id } else { PatientId::new(9) };
+                order(known, placer, patient, report, dice);
             }
         }
     }
-    known
 }
 
 fn patient(block: &PatientBlock, dice: &mut Dice) -> KnownPatient {
@@ -123,55 +134,13 @@ fn patient(block: &PatientBlock, dice: &mut Dice) -> KnownPatient {
     }
 }
 
-fn order(known: &mut Known, placer: String, patient: PatientId, dice: &mut Dice) {
+fn order(known: &mut Known, placer: String, patient: PatientId, report: &Report, dice: &mut Dice) {
     let (id, test) = (OrderId::new(i64::from(dice.roll(3))), OrderTestId::new(i64::from(dice.roll(3))));
-    let patient = if dice.roll(4) > 0 { patient } else { PatientId::new(9) };
-    known.placers.insert(placer, (id, test));
-    let order = KnownOrder {
-        patient,
-        encounter: None,
-        status: OrderStatus::Sent,
-        tests: vec![KnownTest { id: test, status: TestStatus::Ordered }],
-    };
+    known.placers.entry(placer).or_insert((id, test));
+    let code = report.service.code.clone();
+    let tests = vec![KnownTest { id: test, code, status: TestStatus::Ordered }];
+    let order = KnownOrder { patient, encounter: None, status: OrderStatus::Sent, tests };
     known.orders.entry(id).or_insert(order);
-}
-
-fn current(observation: &Observation, dice: &mut Dice, now: DateTime<Utc>) -> CurrentResult {
-    const STATUSES: [ResultStatus; 6] = [
-        ResultStatus::Preliminary,
-        ResultStatus::Final,
-        ResultStatus::Corrected,
-        ResultStatus::Deleted,
-        ResultStatus::NotObtainable,
-        ResultStatus::Unknown,
-    ];
-    let value = if dice.roll(2) == 0 { observation.value.clone() } else { Some("7.5".to_owned()) };
-    let shown = Shown {
-        value: value.clone(),
-        raw_value: value.clone(),
-        value_type: observation.value_type.clone(),
-        number: observation.number.clone(),
-        units: observation.units.clone(),
-        reference_range: None,
-        flags: Vec::new(),
-    };
-    CurrentResult {
-        id: ResultId::new(1_000_000 + i64::from(dice.roll(1000))),
-        facts: IncomingVersion {
-            status: STATUSES[dice.roll(6) as usize],
-            value,
-            units: observation.units.clone(),
-            flags: Vec::new(),
-            reference_range: None,
-            stamp: Stamp {
-                status_changed_at: (dice.roll(2) == 0).then_some(now),
-                sent_at: (dice.roll(2) == 0).then_some(now),
-            },
-        },
-        shown,
-        is_critical: dice.roll(2) == 0,
-        overtook: dice.roll(4) == 0,
-    }
 }
 
 /// Every observation is a result row or waits for a person, and none is both.
@@ -179,7 +148,7 @@ fn conserved(message: &ReportedMessage, decision: &Decision) {
     let filed: HashSet<_> =
         decision.results.iter().map(|new| (new.at.block, new.at.report, new.at.observation)).collect();
     assert_eq!(filed.len(), decision.results.len(), "an observation is filed twice");
-    let waiting: Vec<usize> =
+    let waiting: HashSet<usize> =
         decision.reviews.iter().flat_map(|review| review.blocks.iter().copied()).collect();
     assert!(filed.iter().all(|(block, ..)| !waiting.contains(block)), "filed, and waiting");
     let held: usize = waiting
@@ -194,7 +163,5 @@ fn conserved(message: &ReportedMessage, decision: &Decision) {
 fn in_charts_of_the_named(decision: &Decision, known: &Known) {
     let owners: HashSet<PatientId> = known.patients.values().flatten().map(|patient| patient.id).collect();
     assert!(decision.results.iter().all(|new| owners.contains(&new.patient)));
-    for alert in &decision.alerts {
-        assert!(alert.assessment.critical);
-    }
+    assert!(decision.alerts.iter().all(|alert| alert.assessment.critical));
 }
