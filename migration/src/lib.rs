@@ -44,6 +44,8 @@ mod m0026_patient_merges;
 mod m0027_report_surroundings;
 mod m0028_result_particulars;
 mod m0031_review_decisions;
+mod m0032_outside_order_numbers;
+mod m0033_order_sources;
 
 /// Takes the steps a database lacks, and takes them back.
 pub struct Migrator;
@@ -80,6 +82,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0027_report_surroundings::STEP),
             Box::new(m0028_result_particulars::STEP),
             Box::new(m0031_review_decisions::Step),
+            Box::new(m0032_outside_order_numbers::STEP),
+            Box::new(m0033_order_sources::STEP),
         ]
     }
 }

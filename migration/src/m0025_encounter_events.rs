@@ -8,4 +8,5 @@ pub(crate) const STEP: AddColumns = AddColumns {
     name: "m0025_encounter_events",
     table: "encounters",
     columns: || vec![opt(ts("last_event_at"))],
+    indexes: &[],
 };

@@ -19,4 +19,5 @@ pub(crate) const STEP: AddColumns = AddColumns {
             opt(text("parent_text")),
         ]
     },
+    indexes: &[],
 };

@@ -8,4 +8,5 @@ pub(crate) const STEP: AddColumns = AddColumns {
     name: "m0028_result_particulars",
     table: "lab_results",
     columns: || vec![opt(json("particulars")), opt(varchar("document_hash", 64))],
+    indexes: &[],
 };

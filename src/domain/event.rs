@@ -3,13 +3,15 @@
 mod admission;
 mod appointment;
 mod orders;
+mod placement;
 
 pub use self::admission::{
     Admission, AdmissionKind, AdmittedPerson, Demographics, Said, StoredPerson, VisitFacts, is_older,
     is_somebody_else,
 };
 pub use self::appointment::{Appointment, AppointmentChange, AppointmentStatus};
-pub use self::orders::{OrderControl, OrderNumber, OrderRequest, Orders, OrdersOf};
+pub use self::orders::{OrderControl, OrderRequest, Orders, OrdersOf, SentNumber};
+pub use self::placement::{Placement, Unplaceable};
 use super::matching::PatientClaim;
 
 /// One thing that happened somewhere else.

@@ -227,7 +227,23 @@ impl Note {
     }
 }
 
-super::redact_debug!(OrderControl, ParentResult, Request, Note);
+/// DG1: why something was ordered.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// DG1-3.
+    pub code: Coded,
+    /// DG1-4, in words.
+    pub text: Option<String>,
+}
+
+impl Diagnosis {
+    /// Reads a DG1.
+    pub fn read(dg1: &Segment<'_>) -> Self {
+        Self { code: Coded::read(dg1.field(3).repetition(1)), text: own(dg1.value(4)) }
+    }
+}
+
+super::redact_debug!(Diagnosis, OrderControl, ParentResult, Request, Note);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -362,6 +362,20 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn notes_and_diagnoses_belong_to_their_order() {
+        let text = "MSH|^~\\&|A\rPID|||1\rNTE|1||p\rORC|NW|P1\rNTE|1||early\rOBR|1|P1\rNTE|1||late\rDG1|1||A^x^I10\r\
+                    ORC|NW|P2\rDG1|1||B\rOBR|1|P2\r";
+        let view = Orm::read(&Message::parse(text).unwrap()).unwrap();
+        let groups = &view.patients[0].groups;
+        let notes: Vec<&str> = groups[0].notes.iter().map(|note| note.text.as_str()).collect();
+        assert_eq!((notes, groups[1].notes.len()), (vec!["early", "late"], 0));
+        let code = |n: usize| groups[n].diagnoses[0].code.code.as_deref();
+        assert_eq!((code(0), code(1), groups[0].diagnoses.len()), (Some("A"), Some("B"), 1));
+        assert_eq!(view.patients[0].notes[0].text, "p");
+        assert_eq!(view.warnings, []);
+    }
+
+    #[test]
     fn a_name_outside_the_character_set_is_an_error() {
         let mut order = order("2.5.1");
         order.envelope.charset = Charset::LATIN_1;

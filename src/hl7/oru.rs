@@ -8,7 +8,7 @@ use super::datatypes::EntityId;
 use super::header::Header;
 use super::message::{Message, Segment};
 use super::observation::Observation;
-use super::order::{Note, OrderControl, Request};
+use super::order::{Diagnosis, Note, OrderControl, Request};
 use super::patient::{Patient, Visit};
 use super::specimen::Specimen;
 use super::{ErrorCode, Fault, Location, SegmentName, Warning};
@@ -53,6 +53,8 @@ pub struct ResultGroup {
     pub specimens: Vec<Specimen>,
     /// Notes on the order.
     pub notes: Vec<Note>,
+    /// DG1, of orders.
+    pub diagnoses: Vec<Diagnosis>,
     /// The OBX.
     pub observations: Vec<Observation>,
 }
@@ -72,10 +74,16 @@ impl ResultGroup {
 
     /// TQ1-9, else OBR-27.6, else ORC-7.6, else OBR-5.
     pub fn priority(&self) -> Option<&str> {
-        let orc = self.control.as_ref().and_then(|c| c.priority.as_deref());
+        self.priorities().next()
+    }
+
+    /// Every priority that is said, in that order.
+    pub fn priorities(&self) -> impl Iterator<Item = &str> {
+        let orc = self.control.as_ref().and_then(|c| c.priority.as_ref());
         let request = &self.request;
-        let newer = self.timing_priority.as_deref().or(request.priority.as_deref());
-        newer.or(orc).or(request.old_priority.as_deref())
+        let all =
+            [self.timing_priority.as_ref(), request.priority.as_ref(), orc, request.old_priority.as_ref()];
+        all.into_iter().flatten().map(String::as_str)
     }
 
     /// Placer and filler number of the order this one grew out of: OBR-29, else ORC-8.
@@ -162,6 +170,9 @@ pub(super) struct Reader {
     /// What came before the first OBR of its patient.
     early_specimens: Vec<Specimen>,
     early_priority: Option<String>,
+    /// What stood between an ORC and its OBR, in orders.
+    early_notes: Vec<Note>,
+    early_diagnoses: Vec<Diagnosis>,
     last: Last,
     /// Whether an ORC that no OBR follows makes a group of its own, as in orders.
     keep_bare_controls: bool,
@@ -182,6 +193,7 @@ impl Reader {
             "TQ1" => self.timing(segment),
             "SPM" => self.specimen(segment),
             "NTE" => self.note(segment),
+            "DG1" if self.keep_bare_controls => self.diagnosis(segment),
             "OBX" => return self.observation(segment),
             "DSC" if segment.value(1).is_some() => {
                 let fault = Fault::new(ErrorCode::OtherHl7, "continued messages are not taken");
@@ -250,7 +262,8 @@ impl Reader {
             request,
             timing_priority: self.early_priority.take(),
             specimens: std::mem::take(&mut self.early_specimens),
-            notes: Vec::new(),
+            notes: std::mem::take(&mut self.early_notes),
+            diagnoses: std::mem::take(&mut self.early_diagnoses),
             observations: Vec::new(),
         });
         self.last = Last::Order;
@@ -279,11 +292,21 @@ impl Reader {
             (Last::Observation, Some(group)) => group.observations.last_mut().map(|o| &mut o.notes),
             (Last::Order, Some(group)) => Some(&mut group.notes),
             (Last::Patient, _) => Some(&mut self.current.notes),
+            _ if self.keep_bare_controls && self.control.is_some() => Some(&mut self.early_notes),
             _ => None,
         };
         match notes {
             Some(notes) => notes.push(Note::read(nte)),
             None => self.warnings.push(Warning::at("note_without_owner", nte.location())),
+        }
+    }
+
+    /// Like a note, but always of an order: a message has no other place for it.
+    fn diagnosis(&mut self, dg1: &Segment<'_>) {
+        match self.current.groups.last_mut().filter(|_| self.control.is_none()) {
+            Some(group) => group.diagnoses.push(Diagnosis::read(dg1)),
+            None if self.control.is_some() => self.early_diagnoses.push(Diagnosis::read(dg1)),
+            None => self.warnings.push(Warning::at("diagnosis_without_order", dg1.location())),
         }
     }
 

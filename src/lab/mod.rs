@@ -26,6 +26,7 @@ mod new_order;
 mod order_message;
 pub mod order_progress;
 mod order_reply;
+mod outside_order;
 pub mod page;
 pub mod place_order;
 pub mod preview_message;

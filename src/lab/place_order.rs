@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, DbErr, EntityTrait};
 use serde_json::json;
 use tokio::{
     sync::watch,
@@ -49,7 +49,7 @@ pub async fn place_order(ctx: &Ctx, caller: &Caller, new: NewOrder) -> Result<Or
         return view(ctx, earlier).await;
     }
     check_references(&tx, &new).await?;
-    let lab = choose_lab(&tx, new.lis_endpoint_id).await?;
+    let lab = choose_lab(&tx, new.lis_endpoint_id, None).await?;
     let order = insert(ctx, &mut tx, caller, new).await?;
     let order = match &lab {
         Lab::Chosen(endpoint) => send_to(ctx, &tx, order, endpoint).await?,
@@ -103,7 +103,6 @@ async fn check_references(tx: &Tx, new: &NewOrder) -> Result<(), LabError> {
     Ok(())
 }
 
-/// Writes the order, its tests, the first line of its history and the event that shows it.
 async fn insert(
     ctx: &Ctx,
     tx: &mut Tx,
@@ -111,7 +110,19 @@ async fn insert(
     new: NewOrder,
 ) -> Result<lab_order::Model, LabError> {
     let tests = named_tests(tx, &new.test_codes).await?;
-    let order = order_row(ctx, caller, new).insert(&**tx).await?;
+    let cause = Cause { actor: &caller.username, kind: "created", ..Cause::default() };
+    Ok(write(ctx, tx, order_row(ctx, caller, new), tests, cause).await?)
+}
+
+/// Writes the order, its tests, the first line of its history and the event that shows it.
+pub(super) async fn write(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    order: lab_order::ActiveModel,
+    tests: Vec<lab_order_test::ActiveModel>,
+    cause: Cause<'_>,
+) -> Result<lab_order::Model, DbErr> {
+    let order = order.insert(&**tx).await?;
     // Our number is the row's id, which is known only now.
     let id = order.id;
     let mut numbered: lab_order::ActiveModel = order.into();
@@ -121,11 +132,11 @@ async fn insert(
         lab_order_id: Set(id),
         position: Set(position),
         placer_order_number: Set(format!("{id}-{position}")),
+        status: Set(TestStatus::Ordered.to_string()),
         updated_at: Set(order.created_at),
         ..test
     });
     lab_order_test::Entity::insert_many(rows).exec_without_returning(&**tx).await?;
-    let cause = Cause { actor: &caller.username, kind: "created", ..Cause::default() };
     note(ctx, tx, &order, cause, None).await?;
     tx.emit(status_event(ctx, &order, OrderStatus::Pending));
     Ok(order)
@@ -169,7 +180,6 @@ async fn named_tests(tx: &Tx, codes: &[String]) -> Result<Vec<lab_order_test::Ac
             test_name: Set(entry.map(|entry| entry.name.clone())),
             code_system: Set("L".into()),
             loinc_code: Set(entry.and_then(|entry| entry.loinc_code.clone())),
-            status: Set(TestStatus::Ordered.to_string()),
             ..Default::default()
         }
     });

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Hours after which an order without all its results is overdue, by priority.
-const OVERDUE_HOURS: [(&str, i64); 3] = [("S", 1), ("A", 4), ("R", 24)];
+const OVERDUE_HOURS: [(&str, i64); 5] = [("S", 1), ("A", 4), ("P", 4), ("T", 4), ("R", 24)];
 
 /// Which orders.
 #[derive(Clone, Default)]

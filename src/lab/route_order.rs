@@ -42,10 +42,11 @@ fn takes_our_orders(row: &lis_endpoint::Model) -> bool {
     endpoints::takes_orders(row) && row.order_message == "ORM_O01"
 }
 
-/// Chooses the lab of an order. Errors: `Invalid` when the one named cannot take orders.
-pub(super) async fn choose_lab(tx: &Tx, named: Option<i64>) -> Result<Lab, LabError> {
+/// Chooses the lab of an order. `source`: who sent us the order, and must not get it back. Errors: `Invalid` when the lab
+/// named cannot take orders.
+pub(super) async fn choose_lab(tx: &Tx, named: Option<i64>, source: Option<i64>) -> Result<Lab, LabError> {
     let Some(id) = named else {
-        let chosen = unnamed(endpoints::all(&**tx).await?);
+        let chosen = unnamed(endpoints::all(&**tx).await?, source);
         return Ok(chosen.map_or(Lab::NoneYet, |row| Lab::Chosen(Box::new(row))));
     };
     let row = endpoints::find(&**tx, id).await?.ok_or(LabError::NotFound("LIS endpoint"))?;
@@ -59,8 +60,9 @@ pub(super) async fn choose_lab(tx: &Tx, named: Option<i64>) -> Result<Lab, LabEr
 }
 
 /// The default lab, else the only one. Two without a default are a question that nobody here can answer.
-fn unnamed(rows: Vec<lis_endpoint::Model>) -> Option<lis_endpoint::Model> {
-    let mut usable: Vec<_> = rows.into_iter().filter(takes_our_orders).collect();
+fn unnamed(rows: Vec<lis_endpoint::Model>, source: Option<i64>) -> Option<lis_endpoint::Model> {
+    let usable = |row: &lis_endpoint::Model| takes_our_orders(row) && source != Some(row.id);
+    let mut usable: Vec<_> = rows.into_iter().filter(usable).collect();
     let default = usable.iter().position(|row| row.is_default);
     match (default, usable.len()) {
         (Some(at), _) => Some(usable.swap_remove(at)),
@@ -83,17 +85,19 @@ pub(super) async fn send_to(
     Ok(tied.update(&**tx).await?)
 }
 
-/// Queues orders that waited for a lab, oldest first, a hundred at most; answers how many. To be called in the
-/// transaction that makes or changes an endpoint; the caller wakes `hints.outbox` after its commit.
+/// Queues orders that waited for a lab, oldest first, a hundred of each source at most; answers how many. To be called in
+/// the transaction that makes or changes an endpoint; the caller wakes `hints.outbox` after its commit.
 pub async fn route_waiting_orders(ctx: &Ctx, tx: &Tx) -> Result<usize, LabError> {
-    let Lab::Chosen(endpoint) = choose_lab(tx, None).await? else { return Ok(0) };
-    let waiting = orders::lock_without_lab(&**tx, AT_ONCE).await?;
-    let count = waiting.len();
-    for order in waiting {
-        let order = send_to(ctx, tx, order, &endpoint).await?;
-        let cause =
-            Cause { actor: "system", kind: "routed", message_id: order.hl7_message_id, ..Cause::default() };
-        note(ctx, tx, &order, cause, None).await?;
+    let mut count = 0;
+    for source in orders::sources_without_lab(&**tx).await? {
+        let Lab::Chosen(endpoint) = choose_lab(tx, None, source).await? else { continue };
+        for order in orders::lock_without_lab(&**tx, source, AT_ONCE).await? {
+            let order = send_to(ctx, tx, order, &endpoint).await?;
+            let message_id = order.hl7_message_id;
+            let cause = Cause { actor: "system", kind: "routed", message_id, ..Cause::default() };
+            note(ctx, tx, &order, cause, None).await?;
+            count += 1;
+        }
     }
     Ok(count)
 }
@@ -101,9 +105,12 @@ pub async fn route_waiting_orders(ctx: &Ctx, tx: &Tx) -> Result<usize, LabError>
 /// The same for what is left: the rest of a long backlog, and an order that was placed while the endpoint was made and
 /// saw none. Answers how many were routed.
 pub async fn route_leftovers(ctx: &Ctx) -> Result<usize, LabError> {
-    if !orders::any_without_lab(ctx.db.reader()).await?
-        || unnamed(endpoints::all(ctx.db.reader()).await?).is_none()
-    {
+    let sources = orders::sources_without_lab(ctx.db.reader()).await?;
+    if sources.is_empty() {
+        return Ok(0);
+    }
+    let rows = endpoints::all(ctx.db.reader()).await?;
+    if !sources.into_iter().any(|source| unnamed(rows.clone(), source).is_some()) {
         return Ok(0);
     }
     let tx = db::write(&ctx.db, "route_leftovers").await?;
@@ -155,7 +162,7 @@ mod tests {
     }
 
     fn chosen(rows: Vec<lis_endpoint::Model>) -> Option<i64> {
-        unnamed(rows).map(|row| row.id)
+        unnamed(rows, None).map(|row| row.id)
     }
 
     #[test]
@@ -165,6 +172,16 @@ mod tests {
         assert_eq!(chosen(vec![plain(1)]), Some(1));
         assert_eq!(chosen(vec![plain(1), plain(2)]), None);
         assert_eq!(chosen(vec![plain(1), lab(2, |row| row.is_default = true), plain(3)]), Some(2));
+    }
+
+    #[test]
+    fn an_order_never_goes_back_to_where_it_came_from() {
+        let plain = |id| lab(id, |_| {});
+        let from = |rows, source| unnamed(rows, Some(source)).map(|row| row.id);
+        assert_eq!(from(vec![plain(1)], 1), None);
+        assert_eq!(from(vec![plain(1), plain(2)], 1), Some(2));
+        assert_eq!(from(vec![lab(1, |row| row.is_default = true), plain(2)], 1), Some(2));
+        assert_eq!(from(vec![lab(1, |row| row.is_default = true), plain(2), plain(3)], 1), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Orders, their tests and their history.
 
+use std::collections::HashMap;
+
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
@@ -50,18 +52,25 @@ fn without_lab() -> Select<lab_order::Entity> {
     search(None, Some("pending")).filter(lab_order::Column::Hl7MessageId.is_null())
 }
 
-/// Whether an order waits for a lab.
-pub async fn any_without_lab(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
-    Ok(without_lab().limit(1).one(connection).await?.is_some())
+/// Where the orders that wait for a lab came from: an endpoint, or nobody but our own people.
+pub async fn sources_without_lab(connection: &impl ConnectionTrait) -> Result<Vec<Option<i64>>, DbErr> {
+    let query = without_lab().select_only().column(lab_order::Column::SourceEndpointId).distinct();
+    query.into_tuple().all(connection).await
 }
 
-/// The oldest orders that wait for a lab, held until the end of the transaction: two processes that route at once must
-/// not both send one.
+/// The oldest orders of a source that wait for a lab, held until the end of the transaction: two processes that route at
+/// once must not both send one.
 pub async fn lock_without_lab(
     connection: &impl ConnectionTrait,
+    source: Option<i64>,
     limit: u64,
 ) -> Result<Vec<lab_order::Model>, DbErr> {
-    without_lab().order_by_asc(lab_order::Column::Id).limit(limit).lock_exclusive().all(connection).await
+    let of_source = match source {
+        Some(id) => lab_order::Column::SourceEndpointId.eq(id),
+        None => lab_order::Column::SourceEndpointId.is_null(),
+    };
+    let query = without_lab().filter(of_source).order_by_asc(lab_order::Column::Id);
+    query.limit(limit).lock_exclusive().all(connection).await
 }
 
 /// Entries of the catalogue by code.
@@ -123,6 +132,31 @@ pub async fn tests_by_placer(
         ))
         .all(connection)
         .await
+}
+
+/// Tests by the numbers that others ordered them under, each with the source of its order, in a fixed order: two sources
+/// may use the same number.
+pub async fn tests_by_outside_number(
+    connection: &impl ConnectionTrait,
+    numbers: &[String],
+) -> Result<Vec<(lab_order_test::Model, Option<i64>)>, DbErr> {
+    let column = lab_order_test::Column::OutsidePlacerNumber;
+    let named = is_one_of(connection.get_database_backend(), column, numbers);
+    let tests = lab_order_test::Entity::find()
+        .filter(column.is_not_null())
+        .filter(named)
+        .order_by_asc(lab_order_test::Column::Id)
+        .all(connection)
+        .await?;
+    if tests.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = tests.iter().map(|test| test.lab_order_id);
+    let orders = lab_order::Entity::find().filter(lab_order::Column::Id.is_in(ids)).all(connection).await?;
+    let sources: HashMap<i64, Option<i64>> =
+        orders.into_iter().map(|order| (order.id, order.source_endpoint_id)).collect();
+    let source = |test: &lab_order_test::Model| sources.get(&test.lab_order_id).copied().flatten();
+    Ok(tests.into_iter().map(|test| (source(&test), test)).map(|(source, test)| (test, source)).collect())
 }
 
 /// Tests by the laboratory's numbers, in a fixed order: the same number may stand at several.

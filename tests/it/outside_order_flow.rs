@@ -1,14 +1,18 @@
-//! Orders of others: a lab that speaks of ours.
+//! Orders of others: a lab that speaks of ours, a clinic that orders through us.
+
+use std::time::Duration;
 
 use pms::{
     domain::access::Role,
-    store::entity::{hl7_message, lab_order_event},
+    hl7::frame::wrap,
+    store::entity::{access_log, hl7_message, lab_order, lab_order_event, outbox},
 };
+use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 
 use crate::{
     ack_flow::endpoint,
-    app::{Actor, Engine, TestApp, flows},
+    app::{Actor, Engine, TestApp, flows, until},
     lab::{FakeLis, Manner, Sender, code, obr, obx, oru},
 };
 
@@ -17,6 +21,12 @@ flows!(
     a_word_on_somebody_elses_order_changes_nothing,
     a_status_without_results_closes_nothing,
     orders_are_answered_in_the_senders_manner,
+    a_clinic_orders_through_us,
+    the_same_order_is_placed_once,
+    an_order_for_nobody_certain_is_refused_whole,
+    an_order_that_cannot_be_one_is_refused_by_place,
+    an_order_never_goes_back,
+    results_find_the_order_by_the_clinics_number,
 );
 
 const JANE: &str = "12345^^^MPS_PMS^MR||Doe^Jane||19900315|F";
@@ -43,14 +53,20 @@ fn orcs(answer: &str) -> Vec<&str> {
     answer.split('\r').filter(|line| line.starts_with("ORC")).collect()
 }
 
-/// An order of ours that its lab has received, with its lab.
-async fn sent_order(app: &TestApp, patient: i64, codes: &[&str]) -> (Value, FakeLis) {
-    let lis = FakeLis::start(&[Manner::Ack("AA")]).await;
+/// A lab that takes orders in these manners.
+async fn laboratory(app: &TestApp, manners: &[Manner]) -> FakeLis {
+    let lis = FakeLis::start(manners).await;
     let body = json!({
         "name": format!("Lab {}", lis.port), "host": "127.0.0.1", "port": lis.port, "direction": "outbound",
     });
     let answer = app.sign_in(Role::InterfaceEngineer).await.post("/api/lis-endpoints", body).await;
     assert_eq!(answer.status, 201, "{:?}", answer.body);
+    lis
+}
+
+/// An order of ours that its lab has received, with its lab.
+async fn sent_order(app: &TestApp, patient: i64, codes: &[&str]) -> (Value, FakeLis) {
+    let lis = laboratory(app, &[Manner::Ack("AA")]).await;
     let body = json!({
         "patient_id": patient, "test_codes": codes, "ordering_provider": "Dr. Smith", "priority": "R"
     });
@@ -219,5 +235,250 @@ async fn orders_are_answered_in_the_senders_manner(engine: Engine) {
     }
     let nothing = exchange(&mut lab, &orm("N1", JANE, &["NTE|1||none"])).await;
     assert!(nothing.contains("MSA|AE|N1|") && nothing.contains("ERR||OBR^1|100^"), "{nothing}");
+    app.finish().await;
+}
+
+/// A new order of one test: its number, its code and what else stands in ORC and OBR.
+fn new(number: &str, code: &str, priority: &str) -> String {
+    format!(
+        "ORC|NW|{number}|||||^^^^^{priority}||20260302080400+0000|||7^Smith^Jo^^^Dr.\rOBR|1|{number}||{code}^{code} panel^L"
+    )
+}
+
+async fn a_clinic_orders_through_us(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let jane = app.jane().await;
+    let lis = laboratory(&app, &[Manner::Ack("AA")]).await;
+    let clinician = app.clinician().await;
+    let visit = json!({ "patient_id": jane, "class": "O", "status": "in-progress", "visit_number": "V9" });
+    let visit = clinician.post("/api/encounters", visit).await.body["id"].clone();
+    let mut his = app.lab().await;
+    let lines = [
+        "NTE|1||is deaf",
+        "PV1|1|O|||||||||||||||||V9",
+        &new("H1^HIS", "CBC", "R"),
+        "NTE|1|P|fasting",
+        "DG1|1||D64.9^Anaemia^I10",
+        "ORC|NW|H2^HIS\rTQ1|1||||||||STAT\rOBR|2|H2^HIS||57698-3^Lipids^LN|||||||||tired",
+        "DG1|1||840^Sprain^I9",
+    ];
+    let answer = exchange(&mut his, &message("OML^O21^OML_O21", "N1", "2.5.1", JANE, &lines)).await;
+    assert!(answer.contains("|ORL^O22^ORL_O22|") && answer.contains("MSA|AA|N1\r"), "{answer}");
+    let list = clinician.read(&format!("/api/lab-orders?patient_id={jane}")).await;
+    assert_eq!(list.as_array().unwrap().len(), 1);
+    let id = list[0]["id"].clone();
+    assert_eq!(orcs(&answer), [format!("ORC|OK|H1^HIS|{id}-1||SC"), format!("ORC|OK|H2^HIS|{id}-2||SC")]);
+
+    until("sent", async || (order(&clinician, &id).await["status"] == "sent").then_some(())).await;
+    let seen = order(&clinician, &id).await;
+    assert_eq!((&seen["priority"], &seen["ordering_provider"]), (&json!("S"), &json!("Dr. Jo Smith")));
+    assert_eq!((&seen["diagnosis_codes"], &seen["encounter_id"]), (&json!(["D64.9"]), &visit));
+    assert_eq!(seen["note"], "is deaf\nfasting\nClinical information: tired\nDiagnosis: 840 Sprain (I9)");
+    assert_eq!(seen["source"], json!({ "lis_endpoint_id": 0 }));
+    assert_eq!(seen["test_codes"], json!(["CBC", "57698-3"]));
+    let second = &seen["tests"][1];
+    assert_eq!((&second["outside_placer_number"], &second["loinc_code"]), (&json!("H2"), &json!("57698-3")));
+    let created = &seen["timeline"][0];
+    let row = stored(&app, "N1").await;
+    assert_eq!((&created["kind"], &created["hl7_message_id"]), (&json!("created"), &row["id"]));
+    assert_eq!((&row["patient_id"], &row["lab_order_id"]), (&json!(jane), &id));
+    assert!(row["warnings"].to_string().contains("priorities_differ"), "{}", row["warnings"]);
+
+    let sent = lis.received();
+    assert_eq!(sent.len(), 1);
+    assert!(
+        sent[0].contains(&format!("ORC|NW|{id}-1|")) && !sent[0].contains("H1"),
+        "our numbers: {}",
+        sent[0]
+    );
+    assert!(
+        sent[0].contains("|CBC^CBC panel^L|") && sent[0].contains("|57698-3^Lipids^LN^57698-3^^LN|"),
+        "{}",
+        sent[0]
+    );
+    assert!(sent[0].contains("V9^^^^VN") && sent[0].contains("^Smith^Jo^^^Dr."), "{}", sent[0]);
+    let log = access_log::Entity::find().all(app.ctx().db.reader()).await.unwrap();
+    let placed = log.iter().filter(|row| row.action == "place_order" && row.patient_id == Some(jane));
+    assert_eq!(placed.count(), 1);
+    app.finish().await;
+}
+
+async fn the_same_order_is_placed_once(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    app.jane().await;
+    app.patient("777", "Roe", "Ann", "1980-01-02").await;
+    let lis = laboratory(&app, &[Manner::Ack("AA")]).await;
+    let mut his = app.lab().await;
+    let first = orm("N1", JANE, &[&new("H1^HIS", "CBC", "R")]);
+    let answer = exchange(&mut his, &first).await;
+    assert_eq!(exchange(&mut his, &first).await, answer, "the very bytes");
+    let again =
+        exchange(&mut his, &orm("N2", JANE, &[&new("H1^HIS", "CBC", "R"), &new("H2", "BMP", "R")])).await;
+    assert!(again.contains("MSA|AA|N2\r"), "{again}");
+    assert_eq!(app.count::<lab_order::Entity>().await, 2, "the one test that is new");
+    assert!(stored(&app, "N2").await["warnings"].to_string().contains("order_here_already"));
+
+    // Eight connections at once, each with a control id of its own.
+    let mut senders = Vec::new();
+    for _ in 0..8 {
+        senders.push(app.lab().await);
+    }
+    for (n, sender) in senders.iter_mut().enumerate() {
+        let text = orm(&format!("P{n}"), JANE, &[&new("H3", "TSH", "R")]);
+        sender.write(&wrap(text.as_bytes())).await;
+    }
+    let mut numbers = Vec::new();
+    for sender in &mut senders {
+        let answer = String::from_utf8(sender.answer().await).unwrap();
+        numbers.push(orcs(&answer)[0].split('|').nth(3).unwrap().to_owned());
+    }
+    numbers.dedup();
+    assert_eq!(numbers.len(), 1, "{numbers:?}");
+    assert_eq!(app.count::<lab_order::Entity>().await, 3);
+
+    // The number stands for that test of that patient, for this giver, until the order has ended.
+    let ann = "777^^^MPS_PMS^MR||Roe^Ann||19800102|F";
+    for (id, pid, number, code) in
+        [("D1", JANE, "H1^HIS", "BMP"), ("D2", ann, "H1^HIS", "CBC"), ("D3", JANE, "H1", "K")]
+    {
+        let answer = exchange(&mut his, &orm(id, pid, &[&new(number, code, "R")])).await;
+        assert!(
+            answer.contains(&format!("MSA|AE|{id}|")) && answer.contains("ERR||OBR^1^2|205^"),
+            "{answer}"
+        );
+        assert!(orcs(&answer)[0].starts_with("ORC|UA|H1"), "{answer}");
+    }
+    let twice = exchange(&mut his, &orm("D4", JANE, &[&new("H9", "K", "R"), &new("H9", "NA", "R")])).await;
+    assert!(twice.contains("ERR||OBR^2^2|205^"), "{twice}");
+    let other = exchange(&mut his, &orm("D5", ann, &[&new("H1^OTHER", "CBC", "R")])).await;
+    assert!(other.contains("MSA|AA|D5\r"), "{other}");
+    assert_eq!(app.count::<lab_order::Entity>().await, 4);
+    until("all sent", async || (lis.received().len() == 4).then_some(())).await;
+    until("all settled", async || {
+        let rows = outbox::Entity::find().all(app.ctx().db.reader()).await.unwrap();
+        rows.iter().all(|row| row.status == "sent").then_some(())
+    })
+    .await;
+    app.finish().await;
+}
+
+async fn an_order_for_nobody_certain_is_refused_whole(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    app.jane().await;
+    let mut his = app.lab().await;
+    let stranger = "PID|2||999^^^MPS_PMS^MR||Kim^Lee||19990909|M";
+    for (id, pid, lines) in [
+        ("U1", "999^^^MPS_PMS^MR||Kim^Lee||19990909|M", vec![new("H1", "CBC", "R")]),
+        ("U2", "12345^^^MPS_PMS^MR||Kim^Lee||19990909|M", vec![new("H1", "CBC", "R")]),
+        ("U3", "", vec![new("H1", "CBC", "R")]),
+        ("U4", JANE, vec![new("H1", "CBC", "R"), stranger.to_owned(), new("H2", "CBC", "R")]),
+    ] {
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let answer = exchange(&mut his, &orm(id, pid, &lines)).await;
+        assert!(answer.contains(&format!("MSA|AE|{id}|")), "{answer}");
+        let place = if id == "U4" { "PID^2^3" } else { "PID^1^3" };
+        assert!(answer.contains(&format!("ERR||{place}|204^")), "{answer}");
+        assert!(
+            !orcs(&answer).is_empty() && orcs(&answer).iter().all(|orc| orc.starts_with("ORC|UA|H")),
+            "{answer}"
+        );
+        assert!(!answer.contains("Kim") && !answer.contains("Doe"), "{answer}");
+        assert_eq!(stored(&app, id).await["status"], "refused");
+    }
+    assert_eq!(app.count::<lab_order::Entity>().await, 0);
+    app.finish().await;
+}
+
+async fn an_order_that_cannot_be_one_is_refused_by_place(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    app.jane().await;
+    let mut his = app.lab().await;
+    let long = new(&"9".repeat(101), "CBC", "R");
+    for (id, line, place) in [
+        ("R1", new("", "CBC", "R"), "OBR^1^2|101"),
+        ("R2", long, "OBR^1^2|102"),
+        ("R3", "ORC|NW|H1".to_owned(), "OBR^1^4|101"),
+        ("R4", new("H1", "CBC", "R").replace("OBR|1|H1", "OBR|1|H2"), "OBR^1^2|199"),
+        ("R5", new("H1", &"c".repeat(51), "R"), "OBR^1^4|104"),
+    ] {
+        let answer = exchange(&mut his, &orm(id, JANE, &[&line])).await;
+        assert!(
+            answer.contains(&format!("MSA|AE|{id}|")) && answer.contains(&format!("ERR||{place}^")),
+            "{id} {answer}"
+        );
+    }
+    assert_eq!(app.count::<lab_order::Entity>().await, 0);
+    // Results beside a new order are no orders; one more OBR without an ORC is one more test.
+    let lines = [
+        &new("H1", "CBC", "R"),
+        "OBR|2|H2||BMP",
+        "OBR|3|OLD|OLD|TSH|||||||||||||||||||||F",
+        "OBX|1|NM|TSH||2|||||F",
+        "ORC|PR|OLDER\rOBR|1|OLDER||K",
+    ];
+    let lines: Vec<&str> = lines.iter().map(|line| line as &str).collect();
+    let answer = exchange(&mut his, &orm("R6", JANE, &lines)).await;
+    assert_eq!(orcs(&answer).len(), 2, "{answer}");
+    assert!(stored(&app, "R6").await["warnings"].to_string().contains("previous_results_not_filed"));
+    let list = app.clinician().await.read("/api/lab-orders").await;
+    assert_eq!((&list[0]["test_codes"], &list[0]["status"]), (&json!(["CBC", "BMP"]), &json!("pending")));
+    app.finish().await;
+}
+
+async fn an_order_never_goes_back(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    app.jane().await;
+    let his = FakeLis::start(&[Manner::Ack("AA")]).await;
+    let id = endpoint(
+        &app,
+        "HIS",
+        json!({ "direction": "both", "host": "127.0.0.1", "port": his.port, "is_default": true }),
+    )
+    .await;
+    let mut door = app.lab().await;
+    let text = orm("N1", JANE, &[&new("H1", "CBC", "R")]).replace("|LIS|", "|HIS|");
+    assert!(exchange(&mut door, &text).await.contains("MSA|AA|N1\r"));
+    let clinician = app.clinician().await;
+    let waiting = clinician.read("/api/lab-orders").await[0].clone();
+    assert_eq!((&waiting["status"], &waiting["lis_endpoint_id"]), (&json!("pending"), &json!(null)));
+    assert_eq!(waiting["source"], json!({ "lis_endpoint_id": id }));
+    // Our own order behind it goes there, and is not held up by it.
+    let body = json!({
+        "patient_id": waiting["patient_id"], "test_codes": ["K"], "ordering_provider": "Dr. Smith", "priority": "R"
+    });
+    assert_eq!(clinician.post("/api/lab-orders", body).await.body["status"], "sent");
+    // A lab beside it takes what waited.
+    let lis = laboratory(&app, &[Manner::Ack("AA")]).await;
+    until("routed", async || {
+        app.clock.advance(Duration::from_secs(2));
+        (order(&clinician, &waiting["id"]).await["status"] == "sent").then_some(())
+    })
+    .await;
+    assert_eq!((his.received().len(), lis.received().len()), (1, 1));
+    let timeline = order(&clinician, &waiting["id"]).await["timeline"].to_string();
+    assert!(timeline.contains("routed"), "{timeline}");
+    app.finish().await;
+}
+
+async fn results_find_the_order_by_the_clinics_number(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let jane = app.jane().await;
+    app.patient("777", "Roe", "Ann", "1980-01-02").await;
+    endpoint(&app, "HIS2", json!({})).await;
+    let mut door = app.lab().await;
+    // Two clinics count alike, each for a patient of its own.
+    exchange(&mut door, &orm("N1", JANE, &[&new("H1", "CBC", "R")])).await;
+    let ann = orm("N2", "777^^^MPS_PMS^MR||Roe^Ann||19800102|F", &[&new("H1", "CBC", "R")]);
+    assert!(exchange(&mut door, &ann.replace("|LIS|", "|HIS2|")).await.contains("MSA|AA|N2\r"));
+    let report = [obr("H1", "F1", "CBC", "20260302080600", "F"), obx(1, "K", "4", "mmol/L", "N", "F")];
+    let report: Vec<&str> = report.iter().map(String::as_str).collect();
+    door.deliver(&oru("R1", "20260302080600", &report)).await;
+    let clinician = app.clinician().await;
+    for order in clinician.read("/api/lab-orders").await.as_array().unwrap() {
+        let expected = if order["patient_id"] == json!(jane) { "resulted" } else { "pending" };
+        assert_eq!(order["status"], expected, "{order}");
+    }
+    let results = clinician.read(&format!("/api/lab-results?patient_id={jane}")).await;
+    assert!(!results[0]["lab_order_id"].is_null(), "{results}");
     app.finish().await;
 }

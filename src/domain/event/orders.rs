@@ -1,7 +1,7 @@
-//! Order messages as others send them: a laboratory that speaks of our orders (HL7 v2.5.1 §4.5.1, table 0119). Pure: what
-//! each control means, and how it is answered.
+//! Order messages as others send them: a laboratory that speaks of our orders, a clinic that orders through us (HL7 v2.5.1
+//! §4.5.1, table 0119). Pure: what each control means, and how it is answered.
 
-use crate::domain::{matching::PatientClaim, order::TestStatus, spelling::spelled};
+use crate::domain::{matching::PatientClaim, order::TestStatus, report::Term, spelling::spelled};
 
 spelled! {
     /// What is said of an order (ORC-1).
@@ -48,10 +48,24 @@ spelled! {
         Released = "OR",
         /// It cannot be released.
         CannotRelease = "UR",
+        /// A new order for us.
+        New = "NW",
+        /// Results that go with a new order.
+        Previous = "PR",
     }
 }
 
 impl OrderControl {
+    /// Whether who ordered through us speaks, and not the laboratory.
+    pub const fn is_placers(self) -> bool {
+        matches!(self, Self::New)
+    }
+
+    /// ORC-1 of an answer that does not do it.
+    pub const fn refusal(self) -> &'static str {
+        "UA"
+    }
+
     /// What it makes of a test by itself, whatever the status fields beside it still say.
     const fn ends(self) -> Option<TestStatus> {
         match self {
@@ -66,7 +80,7 @@ impl OrderControl {
 
 /// An order's number, and who gave it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OrderNumber {
+pub struct SentNumber {
     /// The number.
     pub id: String,
     /// Name space of the giver.
@@ -75,6 +89,18 @@ pub struct OrderNumber {
     pub universal_id: Option<String>,
     /// Type of the universal id.
     pub universal_type: Option<String>,
+}
+
+impl SentNumber {
+    /// Who gave it, as far as it is said.
+    pub fn giver(&self) -> Option<&str> {
+        self.namespace.as_deref().or(self.universal_id.as_deref())
+    }
+
+    /// Whether it can be the same number as one that this giver gave: a giver who is not named may be anybody.
+    pub fn may_be_of(&self, giver: Option<&str>) -> bool {
+        self.giver().zip(giver).is_none_or(|(own, other)| own == other)
+    }
 }
 
 /// An order message.
@@ -89,6 +115,10 @@ pub struct Orders {
 pub struct OrdersOf {
     /// Whose they are, when the message says so.
     pub claim: Option<PatientClaim>,
+    /// The visit they were placed in (PV1-19, else PID-18).
+    pub visit: Option<String>,
+    /// Comments on the patient.
+    pub notes: Vec<String>,
     /// One for each order.
     pub requests: Vec<OrderRequest>,
 }
@@ -99,15 +129,27 @@ pub struct OrderRequest {
     /// ORC-1; `None` when it is missing or none that is known.
     pub control: Option<OrderControl>,
     /// Number of who placed it (ORC-2, else OBR-2).
-    pub placer: Option<OrderNumber>,
+    pub placer: Option<SentNumber>,
     /// Number of who does it (ORC-3, else OBR-3).
-    pub filler: Option<OrderNumber>,
+    pub filler: Option<SentNumber>,
     /// ORC-2 and OBR-2 name two orders: nobody but the sender can say which is meant.
     pub names_two: bool,
     /// Status of the order (ORC-5, table 0038).
     pub status: Option<String>,
     /// Status of its report (OBR-25, table 0123).
     pub report_status: Option<String>,
+    /// What is ordered (OBR-4).
+    pub service: Term,
+    /// Priorities as sent, the one that counts most first (TQ1-9, OBR-27.6, ORC-7.6, OBR-5).
+    pub priorities: Vec<String>,
+    /// Who orders (OBR-16, else ORC-12).
+    pub provider: Option<String>,
+    /// Why it is ordered (DG1).
+    pub diagnoses: Vec<Term>,
+    /// Comments, and what else the laboratory is to know in words.
+    pub notes: Vec<String>,
+    /// Whether a specimen goes with it.
+    pub has_specimen: bool,
 }
 
 impl OrderRequest {
@@ -222,7 +264,8 @@ mod tests {
     fn controls_are_named_once() {
         let request = |control| OrderRequest { control, ..OrderRequest::default() };
         let requests = vec![request(Some(OrderControl::Accepted)), request(None), request(None)];
-        let orders = Orders { people: vec![OrdersOf { claim: None, requests }] };
+        let orders =
+            Orders { people: vec![OrdersOf { claim: None, visit: None, notes: Vec::new(), requests }] };
         assert_eq!(orders.what(), "OK, ?");
         assert!(orders.people[0].is_nobodys());
     }

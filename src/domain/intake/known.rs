@@ -23,6 +23,9 @@ pub struct Known {
     pub orders: HashMap<OrderId, KnownOrder>,
     /// Order tests by placer order number.
     pub placers: HashMap<String, (OrderId, OrderTestId)>,
+    /// Order tests by the number that somebody else ordered them under through us. Every such clinic counts for itself, so
+    /// several patients' may share one.
+    pub outside: HashMap<String, Vec<(OrderId, OrderTestId)>>,
     /// Order tests by the laboratory's number. Laboratories count anew, so several patients' may share one.
     pub fillers: HashMap<String, Vec<(OrderId, OrderTestId)>>,
     /// Current versions by result key and patient. A lab that counts its orders anew every day gives one key to

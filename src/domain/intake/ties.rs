@@ -37,11 +37,22 @@ impl Known {
     pub(super) fn tie(&self, report: &Report, patient: PatientId) -> Option<Tie> {
         let is_theirs = |order: OrderId| self.orders.get(&order).is_none_or(|order| order.patient == patient);
         let named = self.named_order(report).filter(|tie| is_theirs(tie.order));
+        let named = named.or_else(|| self.outside_order(report, is_theirs));
         named.or_else(|| {
             let tests = self.fillers.get(report.parent.filler.as_deref()?)?;
             let (order, test) = *tests.iter().rev().find(|(order, _)| is_theirs(*order))?;
             Some(Tie { order, test, is_child: true })
         })
+    }
+
+    /// The order that a report names by the number of who ordered it through us. Such a number says nothing about whose the
+    /// report is, and means nothing where two orders of the patient have it.
+    fn outside_order(&self, report: &Report, is_theirs: impl Fn(OrderId) -> bool) -> Option<Tie> {
+        let tests = self.outside.get(report.placer.as_deref()?)?;
+        let mut theirs = tests.iter().filter(|(order, _)| is_theirs(*order));
+        let (Some(&(order, test)), None) = (theirs.next(), theirs.next()) else { return None };
+        let is_child = report.parent.is_offspring() && !self.is_as_ordered(report, order, test);
+        Some(Tie { order, test, is_child })
     }
 
     /// Some laboratories mark the ordered test itself as added by them.

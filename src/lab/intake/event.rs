@@ -50,7 +50,6 @@ pub(super) struct Applied {
 
 impl Applied {
     /// Not applied, for a reason in what is stored here.
-    #[allow(dead_code, reason = "what is refused by what is stored comes with the events that can be")]
     pub(super) fn refused(verdict: Verdict, fault: Fault) -> Self {
         Self { refusal: Some((verdict, fault)), ..Self::default() }
     }
@@ -92,6 +91,7 @@ pub(super) async fn commit(
     let settlement = settle(ctx, &mut tx, rules, arrival, event).await?;
     let receipt = tx.commit().await?;
     ctx.hints.orders.wake();
+    ctx.hints.outbox.wake();
     match settlement {
         Settlement::Resent(message, answer) => {
             tracing::info!(

@@ -156,6 +156,13 @@ async fn load_orders<'a>(
     }
     let placers: Vec<String> = placers.into_iter().collect();
     let mut named = orders::tests_by_placer(&**tx, &placers).await?;
+    let known_here: HashSet<&str> = named.iter().map(|test| test.placer_order_number.as_str()).collect();
+    let others: Vec<String> =
+        placers.iter().filter(|placer| !known_here.contains(placer.as_str())).cloned().collect();
+    if !others.is_empty() {
+        let outside = orders::tests_by_outside_number(&**tx, &others).await?;
+        named.extend(outside.into_iter().map(|(test, _)| test));
+    }
     if !fillers.is_empty() {
         named.extend(orders::tests_by_filler(&**tx, &fillers.into_iter().collect::<Vec<_>>()).await?);
     }
@@ -176,6 +183,9 @@ async fn load_orders<'a>(
     for test in orders::tests_of(&**tx, &ids).await? {
         let (order, id) = (OrderId::new(test.lab_order_id), OrderTestId::new(test.id));
         known.placers.insert(test.placer_order_number, (order, id));
+        if let Some(number) = test.outside_placer_number {
+            known.outside.entry(number).or_default().push((order, id));
+        }
         if let Some(filler) = test.filler_order_number {
             known.fillers.entry(filler).or_default().push((order, id));
         }

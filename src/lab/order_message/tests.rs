@@ -46,6 +46,8 @@ fn order() -> lab_order::Model {
         acknowledged_at: None,
         resulted_at: None,
         updated_at: noon(),
+        source_endpoint_id: None,
+        imaging: None,
     }
 }
 
@@ -62,6 +64,8 @@ fn ordered(position: i32, code: &str, name: Option<&str>, loinc: Option<&str>) -
         filler_order_number: None,
         status: "ordered".into(),
         updated_at: noon(),
+        outside_placer_number: None,
+        outside_placer_namespace: None,
     }
 }
 

@@ -1,9 +1,17 @@
 //! Orders of others in the clinic's words.
 
-use super::claim;
+use super::{claim, notes, term};
 use crate::{
-    domain::event::{OrderNumber, OrderRequest, Orders, OrdersOf},
-    hl7::{datatypes::EntityId, orm::OrmView, oru::PatientResults, oru::ResultGroup},
+    domain::{
+        event::{OrderControl, OrderRequest, Orders, OrdersOf, SentNumber},
+        report::Term,
+    },
+    hl7::{
+        datatypes::{EntityId, Provider},
+        order::Diagnosis,
+        orm::OrmView,
+        oru::{PatientResults, ResultGroup},
+    },
 };
 
 /// What an order message tells.
@@ -12,34 +20,82 @@ pub fn orders(view: &OrmView) -> Orders {
 }
 
 fn person(patient: &PatientResults) -> OrdersOf {
-    let mut control = None;
+    let mut last = None;
     let requests = patient.groups.iter().map(|group| {
-        // An OBR without an ORC of its own is one more test of the order before it.
-        control = group.control.as_ref().map_or(control, |orc| orc.control.as_deref());
+        let control = control(group, last);
+        last = control;
         request(group, control)
     });
-    OrdersOf { requests: requests.collect(), claim: patient.patient.as_ref().map(claim) }
+    let requests = requests.collect();
+    let visit = patient.visit.as_ref().and_then(|visit| visit.visit_number.as_ref());
+    let account = patient.patient.as_ref().and_then(|patient| patient.account_number.as_ref());
+    OrdersOf {
+        requests,
+        visit: visit.or(account).and_then(|number| number.id.clone()),
+        notes: notes(&patient.notes),
+        claim: patient.patient.as_ref().map(claim),
+    }
 }
 
-fn request(group: &ResultGroup, control: Option<&str>) -> OrderRequest {
-    let orc = group.control.as_ref();
+/// ORC-1. An OBR without an ORC of its own is one more test of the order before it, unless it has results already: such
+/// ones stand beside a new order for whoever reads it.
+fn control(group: &ResultGroup, last: Option<OrderControl>) -> Option<OrderControl> {
+    match &group.control {
+        Some(orc) => orc.control.as_deref()?.trim().to_ascii_uppercase().parse().ok(),
+        None if group.request.status.is_some() && last.is_none_or(OrderControl::is_placers) => {
+            Some(OrderControl::Previous)
+        }
+        None => last,
+    }
+}
+
+fn request(group: &ResultGroup, control: Option<OrderControl>) -> OrderRequest {
+    let (orc, obr) = (group.control.as_ref(), &group.request);
     let own = orc.and_then(|orc| number(&orc.placer));
-    let of_obr = number(&group.request.placer);
+    let of_obr = number(&obr.placer);
     let names_two = own.as_ref().zip(of_obr.as_ref()).is_some_and(|(own, of_obr)| own.id != of_obr.id);
-    let filler = orc.and_then(|orc| number(&orc.filler)).or_else(|| number(&group.request.filler));
+    let filler = orc.and_then(|orc| number(&orc.filler)).or_else(|| number(&obr.filler));
+    let provider = obr.provider.as_ref().or(orc.and_then(|orc| orc.provider.as_ref()));
     OrderRequest {
-        control: control.and_then(|control| control.trim().to_ascii_uppercase().parse().ok()),
+        control,
         placer: own.or(of_obr),
         filler,
         names_two,
         status: orc.and_then(|orc| orc.status.clone()),
-        report_status: group.request.status.map(String::from),
+        report_status: obr.status.map(String::from),
+        service: term(&obr.service),
+        priorities: group.priorities().map(str::to_owned).collect(),
+        provider: provider.and_then(Provider::display),
+        diagnoses: group.diagnoses.iter().map(diagnosis).collect(),
+        notes: said(group),
+        has_specimen: !group.examined().is_empty(),
     }
 }
 
-fn number(sent: &EntityId) -> Option<OrderNumber> {
-    Some(OrderNumber {
-        id: sent.id.clone()?,
+/// Comments, and what else is said in words that the laboratory is to know.
+fn said(group: &ResultGroup) -> Vec<String> {
+    let mut said = notes(&group.notes);
+    let info = group.request.clinical_info.as_deref();
+    said.extend(info.map(|text| format!("Clinical information: {text}")));
+    let reasons = [Some(&group.request.reason), group.control.as_ref().map(|orc| &orc.reason)];
+    let reasons = reasons.into_iter().flatten().filter_map(|reason| reason.display());
+    said.extend(reasons.map(|text| format!("Reason: {text}")));
+    said
+}
+
+fn diagnosis(sent: &Diagnosis) -> Term {
+    let coded = &sent.code;
+    Term {
+        code: coded.code.clone().unwrap_or_default(),
+        text: coded.text.clone().or_else(|| sent.text.clone()),
+        system: coded.system.clone(),
+        loinc: None,
+    }
+}
+
+fn number(sent: &EntityId) -> Option<SentNumber> {
+    Some(SentNumber {
+        id: sent.id.clone()?.trim().to_owned(),
         namespace: sent.namespace.clone(),
         universal_id: sent.universal_id.clone(),
         universal_type: sent.universal_type.clone(),
@@ -47,7 +103,7 @@ fn number(sent: &EntityId) -> Option<OrderNumber> {
 }
 
 /// A number on its way back.
-pub fn number_out(number: &OrderNumber) -> EntityId {
+pub fn number_out(number: &SentNumber) -> EntityId {
     EntityId {
         id: Some(number.id.clone()),
         namespace: number.namespace.clone(),

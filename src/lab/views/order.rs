@@ -21,7 +21,7 @@ pub struct OrderView {
     pub tests: Vec<OrderTestView>,
     /// Who ordered.
     pub ordering_provider: String,
-    /// `R` routine, `S` stat, `A` as soon as possible.
+    /// `R` routine, `S` stat, `A` as soon as possible; from outside also `P` before surgery and `T` at a stated time.
     pub priority: String,
     /// `pending`, `sent`, `acknowledged`, `partial`, `resulted`, `failed`, `rejected` or `cancelled`.
     pub status: String,
@@ -33,6 +33,8 @@ pub struct OrderView {
     pub filler_order_number: Option<String>,
     /// The lab it goes to; null while there is none.
     pub lis_endpoint_id: Option<i64>,
+    /// Who sent it, when it was placed by somebody else's message; null when one of our own people placed it.
+    pub source: Option<OrderSource>,
     /// Diagnoses (DG1).
     pub diagnosis_codes: Vec<String>,
     /// Note to the lab (NTE).
@@ -49,6 +51,13 @@ pub struct OrderView {
     pub resulted_at: Option<DateTime<Utc>>,
 }
 
+/// Where an order came from.
+#[derive(Clone, Serialize, ToSchema)]
+pub struct OrderSource {
+    /// The endpoint whose message placed it; 0 is a sender that no endpoint names.
+    pub lis_endpoint_id: i64,
+}
+
 /// One test of an order.
 #[derive(Clone, Serialize, ToSchema)]
 #[schema(as = LabOrderTest)]
@@ -63,6 +72,8 @@ pub struct OrderTestView {
     pub placer_order_number: String,
     /// Order number of the lab (OBR-3).
     pub filler_order_number: Option<String>,
+    /// The number that somebody else ordered it under through us.
+    pub outside_placer_number: Option<String>,
     /// How far the test is.
     pub status: String,
 }
@@ -113,6 +124,7 @@ impl From<lab_order_test::Model> for OrderTestView {
             loinc_code: row.loinc_code,
             placer_order_number: row.placer_order_number,
             filler_order_number: row.filler_order_number,
+            outside_placer_number: row.outside_placer_number,
             status: row.status,
         }
     }
@@ -148,6 +160,7 @@ impl OrderView {
             placer_order_number: row.placer_order_number,
             filler_order_number: row.filler_order_number,
             lis_endpoint_id: row.lis_endpoint_id,
+            source: row.source_endpoint_id.map(|lis_endpoint_id| OrderSource { lis_endpoint_id }),
             diagnosis_codes: strings(&row.diagnosis_codes),
             note: row.note,
             hl7_message_id: row.hl7_message_id,

@@ -54,6 +54,11 @@ pub struct Model {
     pub resulted_at: Option<DateTimeUtc>,
     /// When the row last changed.
     pub updated_at: DateTimeUtc,
+    /// Whose message placed it; 0 is a sender that no endpoint names, and NULL one of our own people.
+    pub source_endpoint_id: Option<i64>,
+    /// What only imaging needs, such as accession number and modality.
+    #[sea_orm(column_type = "JsonBinary")]
+    pub imaging: Option<Json>,
 }
 
 super::plain_entity!("lab_order");

@@ -29,6 +29,10 @@ pub struct Model {
     pub status: String,
     /// When the row last changed.
     pub updated_at: DateTimeUtc,
+    /// Number that somebody else ordered it under through us (ORC-2 of their message).
+    pub outside_placer_number: Option<String>,
+    /// Name space of that number, when one was sent.
+    pub outside_placer_namespace: Option<String>,
 }
 
 super::plain_entity!("lab_order_test");

@@ -103,7 +103,11 @@ fn fill(row: &mut encounter::ActiveModel, told: &Admission, facts: &VisitFacts) 
 }
 
 /// The visit of this number, or, where none is sent, the patient's last.
-async fn visit_of(tx: &Tx, patient: i64, number: Option<&str>) -> Result<Option<encounter::Model>, DbErr> {
+pub(super) async fn visit_of(
+    tx: &Tx,
+    patient: i64,
+    number: Option<&str>,
+) -> Result<Option<encounter::Model>, DbErr> {
     let mut query = encounter::Entity::find().filter(Column::PatientId.eq(patient));
     if let Some(number) = number {
         query = query.filter(Column::VisitNumber.eq(number));
