@@ -134,7 +134,7 @@ pub async fn start(ctx: Ctx) -> Result<Service, RuntimeError> {
     };
     let reception = service.start_intake(mllp);
     service.start_http(http, reception.watch());
-    service.start_jobs();
+    service.start_jobs(reception.watch());
     Ok(service)
 }
 
@@ -184,11 +184,13 @@ impl Service {
         });
     }
 
-    fn start_jobs(&mut self) {
+    fn start_jobs(&mut self, reception: ReceptionWatch) {
         let (ctx, stop) = (&self.ctx, &self.stop);
+        let directories = jobs::directories::run(ctx.clone(), reception, self.links.clone(), stop.clone());
         let outbox = jobs::outbox::run(ctx.clone(), self.owner.clone(), self.links.clone(), stop.clone());
         self.jobs = vec![
             ("outbox", spawn(job("outbox", outbox))),
+            ("watched directories", spawn(job("watched directories", directories))),
             ("escalation", spawn(job("escalation", jobs::escalation::run(ctx.clone(), stop.clone())))),
             (
                 "events bridge",
@@ -215,7 +217,8 @@ impl Service {
                 tracker.close();
                 tracker.wait().await;
             }
-            // Every door and session has dropped its end of the queue: the workers drain it and end.
+            // Every door and session has dropped its end of the queue, and so do looks at directories, which end early: the
+            // workers drain it and end.
             for worker in self.intake {
                 let _ = worker.await;
             }

@@ -33,6 +33,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("MLLP_MAX_CONNECTIONS", "mllp.max_connections"),
     ("INTAKE_BATCH_MAX", "intake.batch_max"),
     ("INTAKE_QUEUE", "intake.queue"),
+    ("FILE_INTAKE_ROOT", "intake.file_root"),
     ("SENDING_APPLICATION", "identity.sending_application"),
     ("SENDING_FACILITY", "identity.sending_facility"),
     ("ACK_TIMEOUT_SECONDS", "delivery.ack_timeout_seconds"),
@@ -251,6 +252,14 @@ impl Reader<'_> {
 
     pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
         Some(self.text(key)).filter(|text| !text.is_empty()).map(PathBuf::from)
+    }
+
+    pub(super) fn absolute_path(&mut self, key: &str) -> Option<PathBuf> {
+        let path = self.path(key)?;
+        if !path.is_absolute() {
+            self.fault(key, "an absolute path is needed");
+        }
+        Some(path)
     }
 
     pub(super) fn networks(&mut self, key: &str) -> Vec<IpNet> {

@@ -22,6 +22,7 @@
 //! | [`specimen`] | what was examined, and what a report grew out of |
 //! | [`parent`] | which result a report hangs on |
 //! | [`retry`] | what to do after an attempt to deliver a message |
+//! | [`watched`] | which files of a watched directory are meant, and when one is whole |
 //! | [`alert`] | how an alert is closed |
 //! | [`access`] | who may do what |
 //! | [`loinc`] | whether a text is a LOINC code |
@@ -50,5 +51,6 @@ pub mod specimen;
 pub mod thresholds;
 pub mod units;
 pub mod value;
+pub mod watched;
 
 pub use spelling::UnknownSpelling;

@@ -134,6 +134,11 @@ impl Tally {
         self.messages + self.strays
     }
 
+    /// Whether this is no batch at all: one message at most, and no header around it.
+    pub fn is_plain(&self) -> bool {
+        self.messages < 2 && !self.headed
+    }
+
     /// Whether there was a file or batch header.
     pub fn is_headed(&self) -> bool {
         self.headed
@@ -354,6 +359,7 @@ mod tests {
             let (parts, tally) = counted(&bytes);
             let messages = parts.iter().filter(|piece| matches!(piece, Piece::Message(_))).count();
             prop_assert_eq!(is_plain(&bytes), messages < 2 && !tally.is_headed());
+            prop_assert_eq!(is_plain(&bytes), tally.is_plain());
         }
     }
 }

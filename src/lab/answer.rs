@@ -66,27 +66,39 @@ pub fn acknowledgments(
 pub struct Reply {
     frames: Vec<Vec<u8>>,
     settled: bool,
+    refused: bool,
 }
 
 impl Reply {
     /// "It is on disk": needs the proof.
     pub fn accept(_proof: &Receipt, frames: Vec<Vec<u8>>) -> Self {
-        Self { frames, settled: true }
+        Self { frames, settled: true, refused: false }
+    }
+
+    /// Says whether the message was refused. The frames do not tell when the sender wants none.
+    #[must_use]
+    pub fn refused_if(self, refused: bool) -> Self {
+        Self { refused, ..self }
     }
 
     /// A refusal that stands: sending the message again is answered the same.
     pub fn refuse(frames: Vec<Vec<u8>>) -> Self {
-        Self { frames, settled: true }
+        Self { frames, settled: true, refused: true }
     }
 
     /// Nothing was done; the message has to come again.
     pub fn not_now(frames: Vec<Vec<u8>>) -> Self {
-        Self { frames, settled: false }
+        Self { frames, settled: false, refused: true }
     }
 
     /// The messages to send, each to be framed by itself.
     pub fn frames(&self) -> &[Vec<u8>] {
         &self.frames
+    }
+
+    /// Whether the message was taken.
+    pub fn is_accepted(&self) -> bool {
+        !self.refused
     }
 
     /// Whether this is the last word.

@@ -39,8 +39,7 @@ impl Directory {
             return Ok(entries);
         }
         let rows = endpoints::all(ctx.db.reader()).await?;
-        let receives = |row: &lis_endpoint::Model| row.enabled && row.direction != "outbound";
-        let entries = rows.into_iter().filter(receives).map(|row| {
+        let entries = rows.into_iter().filter(endpoints::sends).map(|row| {
             let blocks = views::strings(&row.allowed_networks);
             Entry { networks: blocks.iter().filter_map(|block| block.parse().ok()).collect(), row }
         });

@@ -6,6 +6,7 @@ use chrono::{FixedOffset, NaiveDateTime, Offset, TimeZone};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::endpoint_doors::DirectoryDoor;
 use crate::{
     domain::{event::AdmissionKind, ids::EndpointId, result::ResultStatus},
     hl7::{charset::Charset, positions::Positions},
@@ -72,6 +73,8 @@ pub struct Habits {
     pub order_response: OrderResponse,
     /// Standard position (`OBX-11`) to the one this sender uses (`OBX-10`).
     pub positions: BTreeMap<String, String>,
+    /// Directory that its files appear in.
+    pub directory: Option<DirectoryDoor>,
 }
 
 impl Default for Habits {
@@ -89,6 +92,7 @@ impl Default for Habits {
             charset_over_declared: false,
             order_response: OrderResponse::default(),
             positions: BTreeMap::new(),
+            directory: None,
         }
     }
 }
@@ -149,6 +153,7 @@ impl Habits {
             return Err(bad("adt_default_event must be an event of ADT that is taken, such as A08"));
         }
         habits.positions()?;
+        habits.directory.as_ref().map_or(Ok(()), DirectoryDoor::check).map_err(bad)?;
         Ok(habits)
     }
 
@@ -247,6 +252,9 @@ mod tests {
             json!({ "order_response": "orl" }),
             json!({ "positions": { "OBX-11": "OBR-25" } }),
             json!({ "positions": { "OBX": "OBX-3" } }),
+            json!({ "directory": { "path": "city" } }),
+            json!({ "directory": { "path": "/in/city", "poll_seconds": 0 } }),
+            json!({ "directory": { "path": "/in/city", "recursive": true } }),
         ] {
             assert!(Habits::read(&profile).is_err(), "{profile}");
         }

@@ -133,7 +133,7 @@ struct Settled<'a> {
 /// What became of a message.
 enum Outcome {
     /// The same bytes were here before: the stored answer goes out again.
-    Resent { message: i64, answer: Vec<Vec<u8>> },
+    Resent { message: i64, answer: Vec<Vec<u8>>, refused: bool },
     /// New; stored under this id with this answer.
     New { message: i64, decision: Box<Decision>, reused_id: bool, ack: Ack },
     /// The same bytes stand earlier in this very batch, as this message.
@@ -345,9 +345,17 @@ fn replies(receipt: &Receipt, settled: &[Settled<'_>]) -> Vec<Reply> {
         Outcome::New { ack, .. } => ack.frames.clone(),
         Outcome::SameAs { .. } => Vec::new(),
     };
-    let of = |entry: &Settled<'_>| match &entry.outcome {
-        Outcome::SameAs { first, .. } => Reply::accept(receipt, frames(&settled[*first].outcome)),
-        outcome => Reply::accept(receipt, frames(outcome)),
+    let refused = |outcome: &Outcome| match outcome {
+        Outcome::Resent { refused, .. } => *refused,
+        Outcome::New { ack, .. } => !ack.faults.is_empty(),
+        Outcome::SameAs { .. } => false,
+    };
+    let of = |entry: &Settled<'_>| {
+        let outcome = match &entry.outcome {
+            Outcome::SameAs { first, .. } => &settled[*first].outcome,
+            outcome => outcome,
+        };
+        Reply::accept(receipt, frames(outcome)).refused_if(refused(outcome))
     };
     settled.iter().map(of).collect()
 }

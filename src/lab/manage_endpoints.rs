@@ -3,7 +3,7 @@
 
 mod check;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::PathBuf};
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter,
@@ -15,10 +15,12 @@ pub use check::{ACK_MODES, DIRECTIONS, ORDER_MESSAGES};
 
 use super::{
     access::{self, Resource},
+    endpoint_profile::Habits,
     error::LabError,
     page::{self, Page, PageRequest},
     route_order::route_waiting_orders,
     views::EndpointView,
+    watch_directory,
 };
 use crate::{
     config::outbound_address_allowed,
@@ -186,6 +188,7 @@ pub async fn create_endpoint(
     access::permit(ctx, caller, Action::WriteEndpoint, "lis_endpoint").await?;
     checked(ctx, &settings)?;
     let tx = db::write(&ctx.db, "create_endpoint").await?;
+    check_directory(ctx, &tx, None, &settings).await?;
     if settings.is_default {
         clear_default(&tx).await?;
     }
@@ -218,6 +221,9 @@ pub async fn update_endpoint(
     let mut settings = before.clone();
     change(&mut settings);
     checked(ctx, &settings)?;
+    if directory(&before.profile) != directory(&settings.profile) {
+        check_directory(ctx, &tx, Some(id), &settings).await?;
+    }
     if settings.is_default && !before.is_default {
         clear_default(&tx).await?;
     }
@@ -278,6 +284,25 @@ fn checked(ctx: &Ctx, settings: &EndpointSettings) -> Result<(), LabError> {
         return Err(LabError::invalid("host", message));
     }
     Ok(())
+}
+
+/// A directory is checked when it is set. What becomes of it later is shown in the endpoint's state, and must not stand in
+/// the way of other changes.
+async fn check_directory(
+    ctx: &Ctx,
+    tx: &Tx,
+    id: Option<i64>,
+    settings: &EndpointSettings,
+) -> Result<(), LabError> {
+    let Some(path) = directory(&settings.profile) else { return Ok(()) };
+    let rows = endpoints::all(&**tx).await?.into_iter();
+    let others = rows.filter(|row| Some(row.id) != id).filter_map(|row| directory(&row.profile)).collect();
+    let checked = watch_directory::check_directory(ctx, path, others).await;
+    checked.map_err(|why| LabError::invalid("profile", why))
+}
+
+fn directory(profile: &Value) -> Option<PathBuf> {
+    Habits::read(profile).ok()?.directory.map(|door| door.path)
 }
 
 /// What follows from an endpoint as it now stands.

@@ -13,6 +13,7 @@ pub mod deliver;
 pub mod demo_data;
 pub mod encounters;
 pub mod endpoint_directory;
+pub mod endpoint_doors;
 pub mod endpoint_profile;
 mod error;
 pub mod escalate_alerts;
@@ -49,7 +50,9 @@ pub mod sign_in;
 pub mod stream_tickets;
 pub mod submit_hl7;
 mod surround_results;
+pub mod take_file;
 mod translate;
 pub mod views;
+pub mod watch_directory;
 
 pub use error::LabError;

@@ -6,9 +6,11 @@
 //! no message are kept and refused like one that cannot be read.
 
 mod batch_answer;
+mod course;
 
 use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
+pub use course::{Course, Survey};
 use tokio::sync::oneshot;
 
 use super::{
@@ -29,6 +31,7 @@ use crate::{
         batch::{Envelope, Names, Piece, Splitter, Tally, is_plain},
         frame::Frame,
     },
+    security::sha256,
 };
 
 /// Messages of one batch under way at most.
@@ -83,8 +86,8 @@ pub struct Pending {
     /// Parts at the front that need no waiting for.
     done: usize,
     under_way: usize,
-    /// Set for a batch with an envelope: who answers.
-    batch_of: Option<Arc<Config>>,
+    /// Set for a batch with an envelope: who answers, and SHA-256 of the batch.
+    batch_of: Option<(Arc<Config>, [u8; 32])>,
 }
 
 enum Part {
@@ -118,7 +121,7 @@ impl Reception {
             let (head, size) = (bytes[..bytes.len().min(4096)].to_vec(), bytes.len() as u64);
             return self.hand_in_one(bearer, Frame::Oversize { head, size }).await;
         }
-        let batch_of = tally.is_headed().then(|| self.ctx.config.clone());
+        let batch_of = tally.is_headed().then(|| (self.ctx.config.clone(), sha256(bytes)));
         let mut pending = Pending { batch_of, ..Pending::default() };
         let warnings = tally.warnings();
         for piece in pieces {
@@ -226,18 +229,31 @@ impl Pending {
         Ok(())
     }
 
-    /// Waits until everything is settled. Errors: the service stops.
-    pub async fn answer(mut self) -> Result<Answer, LabError> {
+    async fn settle_all(&mut self) -> Result<(), LabError> {
         while self.done < self.parts.len() {
             self.settle_next().await?;
         }
+        Ok(())
+    }
+
+    /// Takes away the parts at the front that need no waiting for.
+    fn take_done(&mut self) -> Vec<Part> {
+        let is_done = |part: &&Part| !matches!(part, Part::Waiting(_));
+        let done = self.parts.iter().take_while(is_done).count();
+        self.done = self.done.saturating_sub(done);
+        self.parts.drain(..done).collect()
+    }
+
+    /// Waits until everything is settled. Errors: the service stops.
+    pub async fn answer(mut self) -> Result<Answer, LabError> {
+        self.settle_all().await?;
         let parts: Vec<Part> = self.parts.into();
         let replies = || parts.iter().filter_map(Part::reply);
         Ok(Answer {
             is_settled: replies().all(Reply::is_settled),
-            is_accepted: replies().flat_map(Reply::frames).all(|frame| accepts(frame)),
+            is_accepted: replies().all(is_accepted),
             messages: match self.batch_of {
-                Some(us) => vec![batch_answer::build(&parts, names(&us))],
+                Some((us, input)) => vec![batch_answer::build(&parts, names(&us), input)],
                 None => replies().flat_map(Reply::frames).cloned().collect(),
             },
         })
@@ -255,6 +271,11 @@ impl Part {
 
 fn names(config: &Config) -> Names<'_> {
     Names { application: &config.sending_application, facility: &config.sending_facility }
+}
+
+/// Whether a message was taken and every answer to it says so.
+fn is_accepted(reply: &Reply) -> bool {
+    reply.is_accepted() && reply.frames().iter().all(|frame| accepts(frame))
 }
 
 fn accepts(frame: &[u8]) -> bool {

@@ -42,6 +42,11 @@ pub fn takes_orders(row: &Model) -> bool {
     row.enabled && row.direction != "inbound" && row.host.is_some() && row.port.is_some()
 }
 
+/// Whether messages can come from there.
+pub fn sends(row: &Model) -> bool {
+    row.enabled && row.direction != "outbound"
+}
+
 /// Takes or renews the lease. False: another process holds it. One conditional statement decides, so two processes
 /// that ask at the same moment cannot both be told yes.
 pub async fn take_lease(
@@ -96,6 +101,23 @@ pub async fn set_connection_state(
         .col_expr(Column::ConnectionState, Expr::value(state))
         .col_expr(Column::ConnectionDetail, Expr::value(detail))
         .filter(Column::Id.eq(id))
+        .exec(connection)
+        .await
+        .map(|_| ())
+}
+
+/// Puts a state in place of another one; where it is a third by now, nothing changes.
+pub async fn end_connection_state(
+    connection: &impl ConnectionTrait,
+    id: i64,
+    ended: &str,
+    next: &str,
+) -> Result<(), DbErr> {
+    Entity::update_many()
+        .col_expr(Column::ConnectionState, Expr::value(next))
+        .col_expr(Column::ConnectionDetail, Expr::value(Option::<String>::None))
+        .filter(Column::Id.eq(id))
+        .filter(Column::ConnectionState.eq(ended))
         .exec(connection)
         .await
         .map(|_| ())

@@ -30,6 +30,15 @@ pub struct Stored {
     pub message_hash: String,
     /// What was answered.
     pub ack_bytes: Option<Vec<u8>>,
+    /// What became of it.
+    pub status: String,
+}
+
+impl Stored {
+    /// Whether it was turned away.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.status.as_str(), "refused" | "quarantined")
+    }
 }
 
 /// Inbound messages under these control ids, from any peer; the caller tells the peers apart.
@@ -40,7 +49,7 @@ pub async fn stored_messages(
     use hl7_message::Column as C;
     hl7_message::Entity::find()
         .select_only()
-        .columns([C::Id, C::LisEndpointId, C::MessageControlId, C::MessageHash, C::AckBytes])
+        .columns([C::Id, C::LisEndpointId, C::MessageControlId, C::MessageHash, C::AckBytes, C::Status])
         .filter(is_one_of(connection.get_database_backend(), C::MessageControlId, &control_ids))
         .filter(C::Direction.eq("inbound"))
         .into_model::<Stored>()

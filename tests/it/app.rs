@@ -121,13 +121,18 @@ impl TestApp {
     }
 
     async fn boot(&mut self) {
-        let layers = Layers::new(None, self.settings.iter().cloned()).unwrap();
-        let (config, _) = Config::load(&layers).unwrap();
-        let ctx = runtime::context(config, Clock::Fake(self.clock.clone())).await.unwrap();
-        let service = runtime::start(ctx).await.unwrap();
+        let service = self.second().await;
         self.base = format!("http://{}", service.http);
         self.mllp = service.mllp.port();
         self.service = Some(service);
+    }
+
+    /// One more process on the same data, as PostgreSQL allows. Whoever starts it stops it.
+    pub(crate) async fn second(&self) -> Service {
+        let layers = Layers::new(None, self.settings.iter().cloned()).unwrap();
+        let (config, _) = Config::load(&layers).unwrap();
+        let ctx = runtime::context(config, Clock::Fake(self.clock.clone())).await.unwrap();
+        runtime::start(ctx).await.unwrap()
     }
 
     /// Stops softly and starts again on the same data.

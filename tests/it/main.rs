@@ -9,6 +9,7 @@ mod appointment_flow;
 mod architecture;
 mod batch_flow;
 mod batch_property;
+mod directory_flow;
 mod document_flow;
 mod http_door_flow;
 mod intake_flow;

@@ -74,8 +74,8 @@ pub(super) fn in_message(arrival: &Arrival) -> Option<&Event> {
 
 /// How an event ends.
 pub(super) enum Settlement {
-    /// The same bytes were here before, as this message, and got this answer.
-    Resent(i64, Vec<Vec<u8>>),
+    /// The same bytes were here before, as this message, got this answer, and were turned away or not.
+    Resent(i64, Vec<Vec<u8>>, bool),
     /// New: what became of it, its answer, and whether its control id was used before.
     New(Applied, Ack, bool),
 }
@@ -93,17 +93,18 @@ pub(super) async fn commit(
     ctx.hints.orders.wake();
     ctx.hints.outbox.wake();
     match settlement {
-        Settlement::Resent(message, answer) => {
+        Settlement::Resent(message, answer, refused) => {
             tracing::info!(
                 message,
                 control_id = arrival.control_id(),
                 "ACK again: the same message came again"
             );
-            Ok(Reply::accept(&receipt, answer))
+            Ok(Reply::accept(&receipt, answer).refused_if(refused))
         }
         Settlement::New(applied, ack, reused_id) => {
             super::count(arrival, &filed(arrival, &applied, reused_id), &ack);
-            Ok(Reply::accept(&receipt, ack.frames))
+            let refused = !ack.faults.is_empty();
+            Ok(Reply::accept(&receipt, ack.frames).refused_if(refused))
         }
     }
 }
@@ -117,9 +118,9 @@ pub(super) async fn settle(
     event: &Event,
 ) -> Result<Settlement, DbErr> {
     let mut messages = load::messages(tx, &[arrival]).await?;
-    if let Some(Outcome::Resent { message, answer }) = messages.stored(arrival) {
+    if let Some(Outcome::Resent { message, answer, refused }) = messages.stored(arrival) {
         count_resends(tx, message, 1).await?;
-        return Ok(Settlement::Resent(message, answer));
+        return Ok(Settlement::Resent(message, answer, refused));
     }
     let reused_id = messages.uses_known_id(arrival);
     let [mut ids] = reserve_ids(tx, [("hl7_messages", 1)]).await?;

@@ -49,7 +49,7 @@ impl Messages {
     pub(super) fn stored(&self, arrival: &Arrival) -> Option<Outcome> {
         let stored = self.same_id(arrival).iter().find(|stored| stored.message_hash == arrival.hash)?;
         let answer = split_frames(stored.ack_bytes.as_deref().unwrap_or_default());
-        Some(Outcome::Resent { message: stored.id, answer })
+        Some(Outcome::Resent { message: stored.id, answer, refused: stored.is_refused() })
     }
 
     /// Whether the control id of a new message was used before, with other content; remembers it for the rest of the

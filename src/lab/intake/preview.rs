@@ -30,7 +30,7 @@ pub(crate) async fn preview(ctx: &Ctx, arrival: &Arrival) -> Result<Preview, Lab
     if let Some(event) = event::in_message(arrival) {
         let settlement = event::settle(ctx, &mut tx, &rules, arrival, event).await?;
         return Ok(match settlement {
-            event::Settlement::Resent(message, answer) => stored(message, answer),
+            event::Settlement::Resent(message, answer, _) => stored(message, answer),
             event::Settlement::New(applied, ack, reused_id) => {
                 let filed = event::filed(arrival, &applied, reused_id);
                 fresh(ctx, arrival, &filed, ack, Decision::default())
@@ -40,7 +40,7 @@ pub(crate) async fn preview(ctx: &Ctx, arrival: &Arrival) -> Result<Preview, Lab
     let mut settled = decide_all(ctx, &tx, &rules, &[arrival]).await?;
     let Some(Settled { outcome, .. }) = settled.pop() else { return Err(LabError::Unavailable) };
     Ok(match outcome {
-        Outcome::Resent { message, answer } => stored(message, answer),
+        Outcome::Resent { message, answer, .. } => stored(message, answer),
         Outcome::New { decision, reused_id, ack, .. } => {
             let filed_as = (*decision).clone();
             fresh(ctx, arrival, &Filed::of(arrival, &filed_as, reused_id, &ack), ack, *decision)

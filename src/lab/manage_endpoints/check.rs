@@ -132,7 +132,11 @@ fn wire(settings: &EndpointSettings) -> Result<(), LabError> {
     if !settings.profile.is_object() {
         return Err(LabError::invalid("profile", "must be an object"));
     }
-    Habits::read(&settings.profile).map_err(|BadHabit(why)| LabError::invalid("profile", why))?;
+    let habits =
+        Habits::read(&settings.profile).map_err(|BadHabit(why)| LabError::invalid("profile", why))?;
+    if habits.directory.is_some() && settings.direction == "outbound" {
+        return Err(LabError::invalid("profile", "a directory is for endpoints that send to us"));
+    }
     // As JSON writes the one character that PostgreSQL cannot store.
     if settings.profile.to_string().contains("\\u0000") {
         return Err(LabError::invalid("profile", "must not contain control characters"));
@@ -163,7 +167,7 @@ mod tests {
     #[test]
     fn a_good_one_passes_and_each_fault_names_its_field() {
         assert!(check(&lab()).is_ok());
-        let table: [(&str, Spoil); 20] = [
+        let table: [(&str, Spoil); 21] = [
             ("name", |s| s.name = " ".into()),
             ("name", |s| s.name = "a\rMSH".into()),
             ("direction", |s| s.direction = "sideways".into()),
@@ -184,6 +188,10 @@ mod tests {
             ("time_zone", |s| s.time_zone = "Mars/Olympus".into()),
             ("profile", |s| s.profile = json!([])),
             ("profile", |s| s.profile = json!({ "a": "b" })),
+            ("profile", |s| {
+                s.direction = "outbound".into();
+                s.profile = json!({ "directory": { "path": "/in/city" } });
+            }),
         ];
         for (expected, spoil) in table {
             let mut settings = lab();

@@ -1,7 +1,7 @@
 //! The answer to a batch: its acknowledgments in the envelope that it came in.
 //!
 //! A batch that comes again gets the same bytes, although nothing is stored of the envelope: its time and ids are made of
-//! the acknowledgments, and those are stored.
+//! the first acknowledgment, which is stored, and of what was handed in.
 
 use super::{Part, Reply};
 use crate::{
@@ -9,44 +9,97 @@ use crate::{
     security::{hex, sha256},
 };
 
-/// An envelope being filled.
-struct Filling<'a> {
+/// Bytes of envelopes that wait for the first acknowledgment, at most; then they go without its time.
+const EARLY: usize = 1 << 20;
+
+/// An envelope being filled. It can be taken away part by part, so that the answer to a long batch is never held as a whole.
+pub(super) struct Filling<'a> {
     out: Vec<u8>,
+    /// Bytes that were taken away.
+    taken: usize,
     names: Names<'a>,
-    time: Vec<u8>,
-    seed: [u8; 32],
+    /// SHA-256 of what is answered.
+    input: [u8; 32],
+    /// Time and seed of the ids, once known.
+    begun: Option<(Vec<u8>, [u8; 32])>,
+    /// Envelopes that came before the first acknowledgment.
+    early: Vec<(Envelope, Vec<u8>)>,
     /// Separator and acknowledgments of the batch that is open.
     batch: Option<(u8, usize)>,
     batches: usize,
     file: Option<u8>,
 }
 
-/// Puts the replies into an envelope that mirrors the sender's.
-pub(super) fn build(parts: &[Part], names: Names<'_>) -> Vec<u8> {
-    let frames: Vec<&[u8]> =
-        parts.iter().filter_map(Part::reply).flat_map(Reply::frames).map(Vec::as_slice).collect();
-    let mut filling = Filling {
-        out: Vec::new(),
-        names,
-        time: frames.first().map(|frame| time_of(frame)).unwrap_or_default(),
-        seed: sha256(&frames.concat()),
-        batch: None,
-        batches: 0,
-        file: None,
-    };
+/// Puts the replies into an envelope that mirrors the sender's. An answer that is not the last word gets ids that no later
+/// one has.
+pub(super) fn build(parts: &[Part], names: Names<'_>, input: [u8; 32]) -> Vec<u8> {
+    let mut filling = Filling::new(names, input);
+    let replies = || parts.iter().filter_map(Part::reply);
+    if !replies().all(Reply::is_settled) {
+        let frames: Vec<&[u8]> = replies().flat_map(Reply::frames).map(Vec::as_slice).collect();
+        let time = frames.first().map(|frame| time_of(frame)).unwrap_or_default();
+        filling.begun = Some((time, sha256(&frames.concat())));
+    }
     for part in parts {
+        filling.add(part);
+    }
+    filling.finish()
+}
+
+impl<'a> Filling<'a> {
+    /// For the answer to what has this SHA-256.
+    pub(super) fn new(names: Names<'a>, input: [u8; 32]) -> Self {
+        Self {
+            out: Vec::new(),
+            taken: 0,
+            names,
+            input,
+            begun: None,
+            early: Vec::new(),
+            batch: None,
+            batches: 0,
+            file: None,
+        }
+    }
+
+    /// The next part.
+    pub(super) fn add(&mut self, part: &Part) {
         match part {
-            Part::Envelope(kind, line) => filling.envelope(*kind, line),
-            Part::Replied(reply) => reply.frames().iter().for_each(|frame| filling.message(frame)),
+            Part::Envelope(kind, line) if self.begun.is_none() => {
+                self.early.push((*kind, line.clone()));
+                if self.early.iter().map(|(_, line)| line.len()).sum::<usize>() > EARLY {
+                    self.begin(&[]);
+                }
+            }
+            Part::Envelope(kind, line) => self.envelope(*kind, line),
+            Part::Replied(reply) => reply.frames().iter().for_each(|frame| self.message(frame)),
             Part::Waiting(_) => {}
         }
     }
-    filling.close_batch();
-    filling.close_file();
-    filling.out
-}
 
-impl Filling<'_> {
+    /// What is ready so far, once.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        self.taken += self.out.len();
+        std::mem::take(&mut self.out)
+    }
+
+    /// The rest.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        self.begin(&[]);
+        self.close_batch();
+        self.close_file();
+        self.out
+    }
+
+    fn begin(&mut self, first: &[u8]) {
+        if self.begun.is_none() {
+            self.begun = Some((time_of(first), sha256(&[first, &self.input].concat())));
+            for (kind, line) in std::mem::take(&mut self.early) {
+                self.envelope(kind, &line);
+            }
+        }
+    }
+
     fn envelope(&mut self, kind: Envelope, line: &[u8]) {
         match kind {
             Envelope::FileHeader => {
@@ -69,14 +122,16 @@ impl Filling<'_> {
     }
 
     fn open(&mut self, kind: Envelope, line: &[u8]) {
-        let place = self.out.len().to_be_bytes();
-        let id = hex(&sha256(&[self.seed.as_slice(), &place, line].concat()));
+        let Some((time, seed)) = &self.begun else { return };
+        let place = (self.taken + self.out.len()).to_be_bytes();
+        let id = hex(&sha256(&[seed.as_slice(), &place, line].concat()));
         // 20 characters at most, as for every control id.
         let id = format!("B{}", &id[..19]);
-        self.out.extend(header(kind, line, &id, &self.time, self.names));
+        self.out.extend(header(kind, line, &id, time, self.names));
     }
 
     fn message(&mut self, frame: &[u8]) {
+        self.begin(frame);
         self.out.extend(frame);
         if let Some((_, count)) = &mut self.batch {
             *count += 1;
@@ -109,6 +164,7 @@ mod tests {
     use super::*;
 
     const NAMES: Names<'_> = Names { application: "PMS_LAB", facility: "MPS_PMS" };
+    const INPUT: [u8; 32] = [7; 32];
 
     fn ack(id: &str) -> Part {
         let frame = format!("MSH|^~\\&|P|M|L|F|20260302080000||ACK|A{id}|P|2.5\rMSA|AA|{id}\r");
@@ -120,7 +176,7 @@ mod tests {
     }
 
     fn lines(parts: &[Part]) -> Vec<String> {
-        let text = String::from_utf8_lossy(&build(parts, NAMES)).into_owned();
+        let text = String::from_utf8_lossy(&build(parts, NAMES, INPUT)).into_owned();
         // Ids are hashes.
         let short = |line: &str| match line.split_once("||||B") {
             Some((head, tail)) => {
@@ -164,6 +220,60 @@ mod tests {
     fn an_empty_batch_has_an_empty_answer_and_the_same_again() {
         let parts = [envelope(Envelope::BatchHeader, "BHS|^~\\&"), envelope(Envelope::BatchTrailer, "BTS|0")];
         assert_eq!(lines(&parts), ["BHS|^~\\&|PMS_LAB|MPS_PMS||| B20 ", "BTS0"]);
-        assert_eq!(build(&parts, NAMES), build(&parts, NAMES));
+        assert_eq!(build(&parts, NAMES, INPUT), build(&parts, NAMES, INPUT));
+    }
+
+    fn settled(id: &str) -> Part {
+        match ack(id) {
+            Part::Replied(reply) => Part::Replied(Reply::refuse(reply.frames().to_vec())),
+            other => other,
+        }
+    }
+
+    #[test]
+    fn taken_away_in_parts_it_is_the_same() {
+        let parts = [
+            envelope(Envelope::FileHeader, "FHS|^~\\&|L|F|P|M|||||F9"),
+            envelope(Envelope::BatchHeader, "BHS|^~\\&|L|F|P|M|||||B1"),
+            settled("1"),
+            settled("2"),
+            envelope(Envelope::BatchHeader, "BHS|^~\\&|L|F|P|M|||||B2"),
+            settled("3"),
+        ];
+        let (mut filling, mut taken) = (Filling::new(NAMES, INPUT), Vec::new());
+        for part in &parts {
+            filling.add(part);
+            taken.extend(filling.take());
+        }
+        taken.extend(filling.finish());
+        assert_eq!(taken, build(&parts, NAMES, INPUT));
+        assert_ne!(taken, build(&parts, NAMES, [8; 32]), "other input, other ids");
+    }
+
+    #[test]
+    fn an_answer_that_is_not_the_last_word_has_ids_of_its_own() {
+        let head = || envelope(Envelope::BatchHeader, "BHS|^~\\&|L|F|P|M|||||B1");
+        let first_line = |parts: &[Part]| {
+            String::from_utf8(build(parts, NAMES, INPUT))
+                .unwrap_or_default()
+                .split('\r')
+                .next()
+                .map(str::to_owned)
+        };
+        let last = first_line(&[head(), settled("1"), settled("2")]);
+        assert_ne!(first_line(&[head(), settled("1"), ack("2")]), last);
+    }
+
+    #[test]
+    fn envelopes_without_end_are_not_held() {
+        let mut filling = Filling::new(NAMES, INPUT);
+        let line = format!("BHS|^~\\&|{}", "x".repeat(1000));
+        let written: usize = (0..2 * EARLY / 1000)
+            .map(|_| {
+                filling.add(&envelope(Envelope::BatchHeader, &line));
+                filling.take().len()
+            })
+            .sum();
+        assert!(written > EARLY && filling.early.is_empty());
     }
 }

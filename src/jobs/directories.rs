@@ -1,0 +1,65 @@
+//! One loop for each watched directory, so that a long file or a slow disk never delays another laboratory.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::loops::Loops;
+use crate::{
+    context::Ctx,
+    lab::{
+        LabError,
+        reception::ReceptionWatch,
+        watch_directory::{Watch, WatchedEndpoint, watched_endpoints},
+    },
+};
+
+/// How often to look without being woken: another process may have changed an endpoint.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs until told to stop; then waits for the looks that are under way, which end early.
+pub async fn run(
+    ctx: Ctx,
+    reception: ReceptionWatch,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+) -> Result<(), LabError> {
+    let mut loops = Loops::new(tracker);
+    // An endpoint that was changed is told of there.
+    let mut hints = ctx.hints.outbox.listen();
+    while !stop.is_cancelled() {
+        hints.mark_unchanged();
+        match watched_endpoints(&ctx).await {
+            Ok(endpoints) => begin(&ctx, &reception, &mut loops, endpoints).await,
+            Err(error) => tracing::warn!(%error, "watched directories cannot be looked up"),
+        }
+        stop.run_until_cancelled(timeout(LOOK_EVERY, hints.changed())).await;
+    }
+    loops.finish().await;
+    Ok(())
+}
+
+async fn begin(
+    ctx: &Ctx,
+    reception: &ReceptionWatch,
+    loops: &mut Loops<i64>,
+    endpoints: Vec<WatchedEndpoint>,
+) {
+    loops.keep(|id, as_of| endpoints.iter().any(|row| row.id == id && row.updated_at == as_of)).await;
+    for row in endpoints {
+        let (id, as_of, ctx, reception) = (row.id, row.updated_at, ctx.clone(), reception.clone());
+        loops.begin(id, as_of, |stop| watch(ctx, reception, row, stop));
+    }
+}
+
+async fn watch(ctx: Ctx, reception: ReceptionWatch, endpoint: WatchedEndpoint, stop: CancellationToken) {
+    let mut watch = Watch::new(endpoint);
+    while !stop.is_cancelled() {
+        // Held only for a look: the intake ends when nobody holds it.
+        if let Some(reception) = reception.open() {
+            watch.look(&reception, &stop).await;
+        }
+        stop.run_until_cancelled(ctx.clock.sleep(watch.pause())).await;
+    }
+}
