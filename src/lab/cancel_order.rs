@@ -32,15 +32,15 @@ pub async fn cancel_order(ctx: &Ctx, caller: &Caller, id: i64) -> Result<OrderVi
     access::permit(ctx, caller, Action::CancelOrder, "lab_order").await?;
     let mut tx = db::write(&ctx.db, "cancel_order").await?;
     let (messages, order) = locked(&tx, id).await?;
-    if messages.iter().any(|row| row.kind == outbox::CANCEL_ORDER && row.status == outbox::QUEUED) {
+    if is_asked(&messages) {
         return Err(LabError::Conflict(
             "The lab has been asked to cancel this order; its answer is awaited".into(),
         ));
     }
     let ever_sent = outbox::ever_tried(&*tx, &messages).await?;
     let order = match status_of(&order).cancel_route(ever_sent) {
-        Some(CancelRoute::Here) => cancel_here(ctx, &mut tx, caller, messages, order).await?,
-        Some(CancelRoute::AskLab) => ask_lab(ctx, &tx, caller, order).await?,
+        Some(CancelRoute::Here) => cancel_here(ctx, &mut tx, cause(caller), messages, order).await?,
+        Some(CancelRoute::AskLab) => ask_lab(ctx, &tx, cause(caller), order).await?,
         None => {
             return Err(LabError::Conflict(format!(
                 "This order is {} and cannot be cancelled",
@@ -68,7 +68,16 @@ pub async fn resend_order(ctx: &Ctx, caller: &Caller, id: i64) -> Result<OrderVi
     finish(ctx, tx, caller, Action::ResendOrder, order).await
 }
 
-fn status_of(order: &lab_order::Model) -> OrderStatus {
+fn cause(caller: &Caller) -> Cause<'_> {
+    Cause { actor: &caller.username, ..Cause::default() }
+}
+
+/// Whether a lab was asked to cancel and has not answered.
+pub(super) fn is_asked(messages: &[outbox_row::Model]) -> bool {
+    messages.iter().any(|row| row.kind == outbox::CANCEL_ORDER && row.status == outbox::QUEUED)
+}
+
+pub(super) fn status_of(order: &lab_order::Model) -> OrderStatus {
     order.status.parse().unwrap_or(OrderStatus::Pending)
 }
 
@@ -95,14 +104,22 @@ async fn finish(
     Ok(OrderView::new(order, tests))
 }
 
-/// Nothing was sent: the message must not go any more, and nobody needs to be asked.
-async fn cancel_here(
+/// Nothing was sent: the message must not go any more, and nobody needs to be asked. `by`: who wants it.
+pub(super) async fn cancel_here(
     ctx: &Ctx,
     tx: &mut Tx,
-    caller: &Caller,
+    by: Cause<'_>,
     messages: Vec<outbox_row::Model>,
     order: lab_order::Model,
 ) -> Result<lab_order::Model, LabError> {
+    withdraw(ctx, tx, messages).await?;
+    cancel_tests(ctx, tx, order.id).await?;
+    let cause = Cause { kind: "cancelled", ..by };
+    Ok(move_order(ctx, tx, order, OrderEvent::CancelledHere, cause).await?)
+}
+
+/// Takes messages that never left out of the queue.
+pub(super) async fn withdraw(ctx: &Ctx, tx: &Tx, messages: Vec<outbox_row::Model>) -> Result<(), LabError> {
     let now = ctx.clock.now();
     for row in messages.into_iter().filter(|row| row.status != outbox::SENT) {
         let message = hl7_message::ActiveModel {
@@ -117,28 +134,21 @@ async fn cancel_here(
         change.finished_at = Set(Some(now));
         change.update(&**tx).await?;
     }
-    cancel_tests(ctx, tx, order.id).await?;
-    let cause = Cause { actor: &caller.username, kind: "cancelled", ..Cause::default() };
-    Ok(move_order(ctx, tx, order, OrderEvent::CancelledHere, cause).await?)
+    Ok(())
 }
 
 /// Queues ORC-1 CA behind the order's own message. The order keeps its status until the lab has answered.
-async fn ask_lab(
+pub(super) async fn ask_lab(
     ctx: &Ctx,
     tx: &Tx,
-    caller: &Caller,
+    by: Cause<'_>,
     order: lab_order::Model,
 ) -> Result<lab_order::Model, LabError> {
     let gone = || LabError::Conflict("The lab of this order takes no messages any more".into());
     let id = order.lis_endpoint_id.ok_or_else(gone)?;
     let endpoint = endpoints::find(&**tx, id).await?.filter(endpoints::takes_orders).ok_or_else(gone)?;
     let message = queue_message(ctx, tx, &order, &endpoint, OrderAction::Cancel).await?;
-    let cause = Cause {
-        actor: &caller.username,
-        kind: "cancellation_requested",
-        detail: None,
-        message_id: Some(message),
-    };
+    let cause = Cause { kind: "cancellation_requested", detail: None, message_id: Some(message), ..by };
     note(ctx, tx, &order, cause, None).await?;
     Ok(order)
 }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     context::Ctx,
+    domain::order::TestStatus,
     hl7::orm::OrderAction,
     security::{hex, random_hex, sha256},
     store::{
@@ -39,7 +40,9 @@ pub(super) async fn queue_message(
         Some(id) => patients::find_encounter(&**tx, id).await?,
         None => None,
     };
-    let tests = orders::tests_of(&**tx, &[order.id]).await?;
+    let mut tests = orders::tests_of(&**tx, &[order.id]).await?;
+    // What was called off before the lab heard of it, or by the lab itself, is nothing it needs to be told.
+    tests.retain(|test| test.status != TestStatus::Cancelled.as_str());
     let codes = tests.iter().map(|test| test.test_code.clone()).collect();
     let catalogue = orders::catalogue(&**tx, codes).await?;
     let parts = Parts {

@@ -184,3 +184,11 @@ pub async fn timeline(
         .all(connection)
         .await
 }
+
+/// Whether something of a kind has happened to an order.
+pub async fn has_event(connection: &impl ConnectionTrait, order: i64, kind: &str) -> Result<bool, DbErr> {
+    let query = lab_order_event::Entity::find()
+        .filter(lab_order_event::Column::LabOrderId.eq(order))
+        .filter(lab_order_event::Column::Kind.eq(kind));
+    Ok(query.limit(1).one(connection).await?.is_some())
+}

@@ -1,5 +1,7 @@
 //! Orders of others: a lab that speaks of ours, a clinic that orders through us.
 
+mod changes;
+
 use std::time::Duration;
 
 use pms::{

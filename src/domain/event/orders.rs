@@ -50,6 +50,22 @@ spelled! {
         CannotRelease = "UR",
         /// A new order for us.
         New = "NW",
+        /// It is to be called off.
+        Cancel = "CA",
+        /// It is to be ended.
+        Discontinue = "DC",
+        /// It is to be changed.
+        Change = "XO",
+        /// It is to be replaced.
+        Replace = "RP",
+        /// What is to stand in its place.
+        Replacement = "RO",
+        /// It is to be held.
+        Hold = "HD",
+        /// It is no longer to be held.
+        Release = "RL",
+        /// How does it stand?
+        StatusRequest = "SS",
         /// Results that go with a new order.
         Previous = "PR",
     }
@@ -58,12 +74,38 @@ spelled! {
 impl OrderControl {
     /// Whether who ordered through us speaks, and not the laboratory.
     pub const fn is_placers(self) -> bool {
-        matches!(self, Self::New)
+        matches!(self, Self::New | Self::StatusRequest | Self::Replacement | Self::Hold | Self::Release)
+            || self.changes()
+    }
+
+    /// Whether it is to change an order that is here.
+    pub const fn changes(self) -> bool {
+        matches!(self, Self::Cancel | Self::Discontinue | Self::Change | Self::Replace)
+    }
+
+    /// ORC-1 of an answer that does it.
+    pub const fn consent(self) -> &'static str {
+        match self {
+            Self::Cancel => "CR",
+            Self::Discontinue => "DR",
+            Self::Change => "XR",
+            Self::Replace => "RQ",
+            Self::StatusRequest => "SR",
+            _ => "OK",
+        }
     }
 
     /// ORC-1 of an answer that does not do it.
     pub const fn refusal(self) -> &'static str {
-        "UA"
+        match self {
+            Self::Cancel => "UC",
+            Self::Discontinue => "UD",
+            Self::Change => "UX",
+            Self::Replace => "UM",
+            Self::Hold => "UH",
+            Self::Release => "UR",
+            _ => "UA",
+        }
     }
 
     /// What it makes of a test by itself, whatever the status fields beside it still say.
@@ -258,6 +300,23 @@ mod tests {
             assert_eq!(news(OrderControl::StatusChanged, "CM", obr_25), Some(InLab), "{obr_25}");
         }
         assert_eq!(news(OrderControl::StatusChanged, "A", ""), Some(InLab));
+    }
+
+    #[test]
+    fn every_request_has_its_answers() {
+        let table = [
+            (OrderControl::New, "OK", "UA"),
+            (OrderControl::Cancel, "CR", "UC"),
+            (OrderControl::Discontinue, "DR", "UD"),
+            (OrderControl::Change, "XR", "UX"),
+            (OrderControl::Replace, "RQ", "UM"),
+            (OrderControl::StatusRequest, "SR", "UA"),
+            (OrderControl::LabCancelled, "OK", "UA"),
+        ];
+        for (control, consent, refusal) in table {
+            assert_eq!((control.consent(), control.refusal()), (consent, refusal), "{control}");
+        }
+        assert_eq!((OrderControl::Hold.refusal(), OrderControl::Release.refusal()), ("UH", "UR"));
     }
 
     #[test]

@@ -32,8 +32,10 @@ pub enum Unplaceable {
 /// What an order of ours says, made of all that a message orders for one patient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
-    /// The most urgent of all.
+    /// The most urgent of all; routine when none is said.
     pub priority: Priority,
+    /// Whether a priority is said.
+    pub says_priority: bool,
     /// Who orders; empty when nobody is named.
     pub provider: String,
     /// ICD-10 codes.
@@ -117,7 +119,13 @@ impl Placement {
             warnings.push("specimen_not_kept");
         }
         let note = Some(lines.join("\n")).filter(|note| !note.is_empty());
-        Self { priority, provider, diagnoses, note, warnings }
+        let says_priority = requests.iter().any(|request| !request.priorities.is_empty());
+        Self { priority, says_priority, provider, diagnoses, note, warnings }
+    }
+
+    /// The priority, if one is said.
+    pub fn said_priority(&self) -> Option<Priority> {
+        self.says_priority.then_some(self.priority)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Orders as others speak of them. Promise: an order moves only by a word about its own number that names no other patient;
 //! what is not certain changes nothing, and is answered so.
 
+mod changing;
 mod lab_says;
 mod named;
 mod placing;
@@ -75,9 +76,16 @@ impl Desk<'_> {
                 return Ok(Applied { warnings, orders, ..Applied::refused(Verdict::Error, fault) });
             }
         };
+        let changed = self.change_theirs(tx, &asked, &mut named, &mut applied).await?;
         for asked in &asked {
             let answer = match asked.request.control {
                 Some(OrderControl::New) => placed.answer(asked),
+                Some(control) if control.changes() => changed.answer(asked),
+                Some(OrderControl::StatusRequest) => self.status(tx, asked, &mut named, &mut applied).await?,
+                Some(OrderControl::Hold | OrderControl::Release | OrderControl::Replacement) => {
+                    applied.warn("order_control_not_done");
+                    refusal(asked.request)
+                }
                 Some(OrderControl::Previous) => {
                     applied.warn("previous_results_not_filed");
                     continue;

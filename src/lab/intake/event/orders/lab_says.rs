@@ -52,7 +52,8 @@ impl Desk<'_> {
     /// Lets the tests act on their orders, with a line in the history of each.
     pub(super) async fn move_told(&self, tx: &mut Tx, named: &mut Named) -> Result<(), DbErr> {
         for said in std::mem::take(&mut named.said) {
-            let Some(order) = named.orders.remove(&said.order) else { continue };
+            // Read again: another part of the message may have changed it.
+            let Some(order) = orders::find(&**tx, said.order).await? else { continue };
             named.touched.push((order.id, order.patient_id));
             self.move_one(tx, order, &said).await?;
         }

@@ -14,7 +14,7 @@ use crate::{
     store::{
         db::Tx,
         entity::{lab_order, lab_order_test},
-        orders,
+        orders, outbox,
     },
 };
 
@@ -65,6 +65,14 @@ impl Named {
             tests.retain(|(_, of)| *of == Some(source));
         }
         let mut ids: HashSet<i64> = tests.iter().map(|(test, _)| test.lab_order_id).collect();
+        if told.requests().any(|request| request.control.is_some_and(OrderControl::changes)) {
+            let mut ids: Vec<i64> = ids.iter().copied().collect();
+            ids.sort_unstable();
+            for id in ids {
+                // Before the orders, as everybody does who needs both.
+                outbox::lock_of_order(&**tx, id).await?;
+            }
+        }
         let ours = numbers(told, |request| !is_placers(request));
         if !ours.is_empty() {
             ids.extend(orders::tests_by_placer(&**tx, &ours).await?.iter().map(|test| test.lab_order_id));
@@ -97,6 +105,15 @@ impl Named {
         self.of_patient(test, asked.whose)
     }
 
+    /// The test that who ordered it through us means, or why none can be meant.
+    pub(super) fn theirs(&self, asked: &Asked<'_>) -> Result<lab_order_test::Model, &'static str> {
+        match self.outside(number(asked.request)?).as_slice() {
+            [] => Err("order_unknown"),
+            [test] => self.of_patient(test, asked.whose),
+            _ => Err("order_number_ambiguous"),
+        }
+    }
+
     /// Tests that this source ordered under a number.
     pub(super) fn outside(&self, number: &SentNumber) -> Vec<&lab_order_test::Model> {
         let same = |test: &&lab_order_test::Model| number.may_be_of(test.outside_placer_namespace.as_deref());
@@ -117,6 +134,13 @@ impl Named {
     ) -> Result<lab_order_test::Model, &'static str> {
         let order = self.orders.get(&test.lab_order_id).ok_or("order_unknown")?;
         whose.excludes(order.patient_id).map_or_else(|| Ok(test.clone()), Err)
+    }
+
+    /// Remembers that the message belongs to an order, and answers whose it is.
+    pub(super) fn touch(&mut self, order: i64) -> i64 {
+        let patient = self.orders.get(&order).map(|order| order.patient_id).unwrap_or_default();
+        self.touched.push((order, patient));
+        patient
     }
 
     pub(super) fn remember(&mut self, order: i64, control: OrderControl, request: &OrderRequest) {

@@ -7,8 +7,11 @@ use sea_orm::DbErr;
 
 use super::{
     super::{Applied, Desk, visit::visit_of},
-    Asked, Whose, answer, database,
+    Asked, Whose,
+    changing::standing,
+    database,
     named::Named,
+    refusal,
 };
 use crate::{
     context::Caller,
@@ -16,9 +19,8 @@ use crate::{
         access::Action,
         event::{OrderControl, OrderRequest, Placement, SentNumber, Unplaceable},
         ids::PatientId,
-        order::TestStatus,
     },
-    hl7::{ErrorCode, Fault, Location, SegmentName, ack_orders::AnsweredOrder, datatypes::EntityId},
+    hl7::{ErrorCode, Fault, Location, SegmentName, ack_orders::AnsweredOrder},
     lab::{
         access::{self, Resource},
         order_progress::Cause,
@@ -33,10 +35,8 @@ pub(super) struct Placed(HashMap<u32, lab_order_test::Model>);
 impl Placed {
     /// The answer to a new order: our number, and where it stands.
     pub(super) fn answer(&self, asked: &Asked<'_>) -> AnsweredOrder {
-        let Some(test) = self.0.get(&asked.at.1) else { return answer("UA", asked.request, None) };
-        let status = test.status.parse().unwrap_or(TestStatus::Ordered);
-        let ours = EntityId { id: Some(test.placer_order_number.clone()), ..EntityId::default() };
-        AnsweredOrder { filler: ours, ..answer("OK", asked.request, Some(status)) }
+        let Some(test) = self.0.get(&asked.at.1) else { return refusal(asked.request) };
+        standing(OrderControl::New.consent(), asked.request, test)
     }
 }
 
