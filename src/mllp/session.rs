@@ -21,7 +21,7 @@ use crate::{
 };
 
 const READ_BUFFER: usize = 16 * 1024;
-/// Time to take an answer. A sender that does not read its answers is gone for us.
+/// Time to take an answer, unless silence ends a connection sooner. A sender that does not read its answers is gone for us.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Serves a connection until the sender leaves, breaks a limit, or the service stops.
@@ -106,6 +106,7 @@ impl Session {
     /// Hands over all frames of one read, so that a pipelining sender fills a batch, then answers in order.
     async fn settle(&mut self, frames: Vec<Frame>) -> Result<(), LabError> {
         let bearer = Bearer::Peer(self.peer.ip());
+        let patience = WRITE_TIMEOUT.min(self.door.ctx.config.idle_timeout);
         let mut waiting = VecDeque::new();
         for frame in frames {
             waiting.push_back(self.door.hand_in(bearer, frame).await?);
@@ -113,7 +114,7 @@ impl Session {
         while let Some(pending) = waiting.pop_front() {
             let answer = pending.answer().await?;
             let bytes: Vec<u8> = answer.messages.iter().flat_map(|message| wrap(message)).collect();
-            let write = tokio::time::timeout(WRITE_TIMEOUT, self.writer.write_all(&bytes));
+            let write = tokio::time::timeout(patience, self.writer.write_all(&bytes));
             write.await.map_err(|_| LabError::Unavailable)?.map_err(|_| LabError::Unavailable)?;
         }
         Ok(())

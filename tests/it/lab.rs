@@ -27,7 +27,10 @@ pub(crate) struct Sender {
 
 impl Sender {
     pub(crate) async fn connect(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        Self::over(TcpStream::connect(("127.0.0.1", port)).await.unwrap())
+    }
+
+    pub(crate) fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self { stream, framer: Framer::new(1 << 20), frames: Vec::new() }
     }

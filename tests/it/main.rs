@@ -22,6 +22,7 @@ mod naive_hl7;
 mod openapi;
 mod order_flow;
 mod outside_order_flow;
+mod peer_flow;
 mod postgres;
 mod profile_flow;
 mod result_flow;
