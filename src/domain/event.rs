@@ -10,7 +10,7 @@ pub use self::admission::{
     is_somebody_else,
 };
 pub use self::appointment::{Appointment, AppointmentChange, AppointmentStatus};
-pub use self::orders::{OrderControl, OrderRequest, Orders, OrdersOf, SentNumber};
+pub use self::orders::{Imaging, OrderControl, OrderRequest, Orders, OrdersOf, SentNumber};
 pub use self::placement::{Placement, Unplaceable};
 use super::matching::PatientClaim;
 

@@ -116,6 +116,10 @@ pub struct Request {
     pub specimen: Option<Specimen>,
     /// OBR-16.
     pub provider: Option<Provider>,
+    /// OBR-18.1: the placer's own field.
+    pub placer_field: Option<String>,
+    /// OBR-20.1 and OBR-21.1: the filler's own fields.
+    pub filler_fields: [Option<String>; 2],
     /// OBR-22: when the report or its status changed.
     pub reported_at: Option<Timestamp>,
     /// OBR-24, table 0074.
@@ -130,6 +134,8 @@ pub struct Request {
     pub parent_filler: EntityId,
     /// OBR-31.
     pub reason: Coded,
+    /// OBR-36: when it is to be done.
+    pub scheduled_at: Option<Timestamp>,
     /// OBR-32.1: principal result interpreter.
     pub interpreter: Option<String>,
 }
@@ -161,6 +167,8 @@ impl Request {
             received_at: time(obr, 14),
             specimen: Specimen::read_obr(obr),
             provider,
+            placer_field: own(obr.value(18)),
+            filler_fields: [own(obr.value(20)), own(obr.value(21))],
             reported_at: time(obr, 22),
             section,
             status,
@@ -168,6 +176,7 @@ impl Request {
             parent_placer: EntityId::read_nested(parent.component(1)),
             parent_filler: EntityId::read_nested(parent.component(2)),
             reason: Coded::read(obr.field(31).repetition(1)),
+            scheduled_at: time(obr, 36),
             interpreter: interpreter(obr),
         }
     }

@@ -71,6 +71,8 @@ pub struct Habits {
     pub charset_over_declared: bool,
     /// How orders are answered.
     pub order_response: OrderResponse,
+    /// Where orders have what only imaging needs.
+    pub order_layout: OrderLayout,
     /// Standard position (`OBX-11`) to the one this sender uses (`OBX-10`).
     pub positions: BTreeMap<String, String>,
     /// Directory that its files appear in.
@@ -91,6 +93,7 @@ impl Default for Habits {
             adt_default_event: None,
             charset_over_declared: false,
             order_response: OrderResponse::default(),
+            order_layout: OrderLayout::default(),
             positions: BTreeMap::new(),
             directory: None,
         }
@@ -128,6 +131,19 @@ pub enum OrderResponse {
     Orr,
     /// A plain ACK, for senders that know no other answer.
     Ack,
+}
+
+/// Where orders have what only imaging needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+pub enum OrderLayout {
+    /// Nowhere that is known.
+    #[default]
+    #[serde(rename = "standard")]
+    Standard,
+    /// As Medsynapse PACS has it in HL7 2.3: accession number in OBR-2, priority in OBR-5, station in OBR-18, location in
+    /// OBR-20, AE title in OBR-21, modality in OBR-24, start in OBR-36.
+    #[serde(rename = "medsynapse_2_3")]
+    Medsynapse23,
 }
 
 /// The part of a profile that cannot be used, for whoever sets it.
@@ -250,6 +266,7 @@ mod tests {
             json!({ "default_result_status": "Q" }),
             json!({ "unmatched": "drop" }),
             json!({ "order_response": "orl" }),
+            json!({ "order_layout": "medsynapse" }),
             json!({ "positions": { "OBX-11": "OBR-25" } }),
             json!({ "positions": { "OBX": "OBX-3" } }),
             json!({ "directory": { "path": "city" } }),

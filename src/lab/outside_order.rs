@@ -140,6 +140,9 @@ pub(super) async fn change(
     cause: Cause<'_>,
 ) -> Result<(), LabError> {
     let mut row: lab_order::ActiveModel = order.clone().into();
+    if let Some(imaging) = new.imaging() {
+        row.imaging = Set(Some(imaging));
+    }
     if let Some(priority) = new.said_priority() {
         row.priority = Set(priority.to_string());
     }
@@ -174,6 +177,7 @@ async fn rewrite(ctx: &Ctx, tx: &Tx, (order, messages): Held, cause: Cause<'_>) 
 fn order_row(ctx: &Ctx, new: Outside<'_>) -> lab_order::ActiveModel {
     let now = ctx.clock.now();
     let codes: Vec<&str> = new.requests.iter().map(|request| request.service.code.trim()).collect();
+    let imaging = new.placement.imaging();
     lab_order::ActiveModel {
         patient_id: Set(new.patient),
         encounter_id: Set(new.encounter),
@@ -183,6 +187,7 @@ fn order_row(ctx: &Ctx, new: Outside<'_>) -> lab_order::ActiveModel {
         status: Set(OrderStatus::Pending.to_string()),
         placer_order_number: Set(String::new()),
         diagnosis_codes: Set(json!(new.placement.diagnoses)),
+        imaging: Set(imaging),
         note: Set(new.placement.note),
         source_endpoint_id: Set(Some(new.source)),
         created_by: Set("hl7".into()),

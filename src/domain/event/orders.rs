@@ -1,6 +1,9 @@
 //! Order messages as others send them: a laboratory that speaks of our orders, a clinic that orders through us (HL7 v2.5.1
 //! §4.5.1, table 0119). Pure: what each control means, and how it is answered.
 
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
 use crate::domain::{matching::PatientClaim, order::TestStatus, report::Term, spelling::spelled};
 
 spelled! {
@@ -192,6 +195,35 @@ pub struct OrderRequest {
     pub notes: Vec<String>,
     /// Whether a specimen goes with it.
     pub has_specimen: bool,
+    /// What only imaging needs.
+    pub imaging: Option<Imaging>,
+}
+
+/// What only imaging needs of an order.
+#[derive(Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Imaging {
+    /// Number under which the pictures are filed.
+    pub accession_number: Option<String>,
+    /// Code of the procedure.
+    pub procedure_code: String,
+    /// Its name.
+    pub procedure: Option<String>,
+    /// Such as `CT` or `MR`.
+    pub modality: Option<String>,
+    /// Urgency, as sent.
+    pub priority: Option<String>,
+    /// Where the order stands, as sent.
+    pub order_status: Option<String>,
+    /// Name of the device on its network.
+    pub ae_title: Option<String>,
+    /// Name of the device.
+    pub station: Option<String>,
+    /// Where it is done.
+    pub location: Option<String>,
+    /// When it is to be done.
+    pub scheduled_at: Option<DateTime<Utc>>,
+    /// The same as sent.
+    pub scheduled_at_text: Option<String>,
 }
 
 impl OrderRequest {

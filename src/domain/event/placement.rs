@@ -1,6 +1,8 @@
 //! What somebody else's order becomes here: one order of ours for each message and patient. Pure.
 
-use super::OrderRequest;
+use serde_json::{Value, json};
+
+use super::{Imaging, OrderRequest};
 use crate::domain::{
     ids::{DiagnosisCode, ProviderName, TestCode, TextError},
     order::Priority,
@@ -30,7 +32,7 @@ pub enum Unplaceable {
 }
 
 /// What an order of ours says, made of all that a message orders for one patient.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Placement {
     /// The most urgent of all; routine when none is said.
     pub priority: Priority,
@@ -42,6 +44,8 @@ pub struct Placement {
     pub diagnoses: Vec<String>,
     /// Everything said in words.
     pub note: Option<String>,
+    /// What only imaging needs, one for each test that has it.
+    pub imaging: Vec<Imaging>,
     /// Words for what was odd.
     pub warnings: Vec<&'static str>,
 }
@@ -120,7 +124,18 @@ impl Placement {
         }
         let note = Some(lines.join("\n")).filter(|note| !note.is_empty());
         let says_priority = requests.iter().any(|request| !request.priorities.is_empty());
-        Self { priority, says_priority, provider, diagnoses, note, warnings }
+        let imaging = requests.iter().filter_map(|request| request.imaging.clone()).collect();
+        Self { priority, says_priority, provider, diagnoses, note, imaging, warnings }
+    }
+
+    /// What only imaging needs: that of the first test, with that of the others in it.
+    pub fn imaging(&self) -> Option<Value> {
+        let (first, further) = self.imaging.split_first()?;
+        let mut imaging = json!(first);
+        if !further.is_empty() {
+            imaging["further_studies"] = json!(further);
+        }
+        Some(imaging)
     }
 
     /// The priority, if one is said.
@@ -242,6 +257,20 @@ mod tests {
         let note = "fasting\ncall  us\nplease\nDiagnosis: 840 Sprain (I9)\nDiagnosis:  tired";
         assert_eq!(placed.note.as_deref(), Some(note));
         assert_eq!(placed.warnings, ["priorities_differ", "providers_differ"]);
+    }
+
+    #[test]
+    fn imaging_of_several_tests() {
+        let of = |modality: &str| {
+            let imaging = Some(Imaging { modality: Some(modality.into()), ..Imaging::default() });
+            OrderRequest { imaging, ..request(&[]) }
+        };
+        let (first, second) = (of("CT"), of("MR"));
+        assert_eq!(Placement::of(&[&request(&[])], &[]).imaging(), None);
+        let one = Placement::of(&[&first], &[]).imaging().unwrap();
+        assert_eq!((&one["modality"], one.get("further_studies")), (&json!("CT"), None));
+        let both = Placement::of(&[&first, &second], &[]).imaging().unwrap();
+        assert_eq!(both["further_studies"][0]["modality"], "MR");
     }
 
     #[test]

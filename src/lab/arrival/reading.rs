@@ -143,7 +143,7 @@ impl Reading {
                 let view = Orm::read(message).map_err(error)?;
                 self.warnings.extend(view.warnings.iter().cloned());
                 self.tell_of_observations(message);
-                Ok(Content::Event(Box::new(Event::Orders(translate::orders(&view)))))
+                Ok(Content::Event(Box::new(Event::Orders(translate::orders(&view, profile)))))
             }
             Kind::Appointment(change) => {
                 let view = Siu::read(message).map_err(error)?;

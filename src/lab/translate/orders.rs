@@ -1,9 +1,9 @@
 //! Orders of others in the clinic's words.
 
-use super::{claim, notes, term};
+use super::{Zone, claim, notes, term};
 use crate::{
     domain::{
-        event::{OrderControl, OrderRequest, Orders, OrdersOf, SentNumber},
+        event::{Imaging, OrderControl, OrderRequest, Orders, OrdersOf, SentNumber},
         report::Term,
     },
     hl7::{
@@ -12,19 +12,24 @@ use crate::{
         orm::OrmView,
         oru::{PatientResults, ResultGroup},
     },
+    lab::endpoint_profile::{OrderLayout, Profile},
 };
 
 /// What an order message tells.
-pub fn orders(view: &OrmView) -> Orders {
-    Orders { people: view.patients.iter().map(person).collect() }
+pub fn orders(view: &OrmView, profile: &Profile) -> Orders {
+    let zone = Zone::of(profile, &view.header);
+    Orders { people: view.patients.iter().map(|patient| person(patient, &zone)).collect() }
 }
 
-fn person(patient: &PatientResults) -> OrdersOf {
+fn person(patient: &PatientResults, zone: &Zone<'_>) -> OrdersOf {
     let mut last = None;
     let requests = patient.groups.iter().map(|group| {
         let control = control(group, last);
         last = control;
-        request(group, control)
+        match zone.profile.habits.order_layout {
+            OrderLayout::Standard => request(group, control),
+            OrderLayout::Medsynapse23 => medsynapse(group, control, zone),
+        }
     });
     let requests = requests.collect();
     let visit = patient.visit.as_ref().and_then(|visit| visit.visit_number.as_ref());
@@ -69,7 +74,31 @@ fn request(group: &ResultGroup, control: Option<OrderControl>) -> OrderRequest {
         diagnoses: group.diagnoses.iter().map(diagnosis).collect(),
         notes: said(group),
         has_specimen: !group.examined().is_empty(),
+        imaging: None,
     }
+}
+
+/// The layout of Medsynapse PACS in HL7 2.3. OBR-2 is the accession number there, which need not be the order's own.
+fn medsynapse(group: &ResultGroup, control: Option<OrderControl>, zone: &Zone<'_>) -> OrderRequest {
+    let obr = &group.request;
+    let [location, ae_title] = obr.filler_fields.clone();
+    let mut priorities: Vec<String> = obr.old_priority.iter().cloned().collect();
+    priorities.extend(group.priorities().map(str::to_owned));
+    let plain = request(group, control);
+    let imaging = Imaging {
+        accession_number: obr.placer.id.clone(),
+        procedure_code: plain.service.code.clone(),
+        procedure: plain.service.text.clone(),
+        modality: obr.section.clone(),
+        priority: obr.old_priority.clone(),
+        order_status: group.control.as_ref().and_then(|orc| orc.control.clone()),
+        ae_title,
+        station: obr.placer_field.clone(),
+        location,
+        scheduled_at: obr.scheduled_at.as_ref().and_then(|time| zone.instant(time)),
+        scheduled_at_text: obr.scheduled_at.as_ref().map(|time| time.text.clone()),
+    };
+    OrderRequest { names_two: false, priorities, imaging: Some(imaging), ..plain }
 }
 
 /// Comments, and what else is said in words that the laboratory is to know.

@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::ResultView;
@@ -35,6 +36,11 @@ pub struct OrderView {
     pub lis_endpoint_id: Option<i64>,
     /// Who sent it, when it was placed by somebody else's message; null when one of our own people placed it.
     pub source: Option<OrderSource>,
+    /// What only imaging needs, from a sender whose profile says where it stands: `accession_number`, `procedure_code`,
+    /// `procedure`, `modality`, `priority`, `order_status`, `ae_title`, `station`, `location`, `scheduled_at`; of further
+    /// tests in `further_studies`.
+    #[schema(value_type = Option<Object>)]
+    pub imaging: Option<Value>,
     /// Diagnoses (DG1).
     pub diagnosis_codes: Vec<String>,
     /// Note to the lab (NTE).
@@ -111,7 +117,7 @@ pub struct OrderDetail {
 }
 
 /// The strings of a JSON array; anything else in it is left out.
-pub(crate) fn strings(json: &serde_json::Value) -> Vec<String> {
+pub(crate) fn strings(json: &Value) -> Vec<String> {
     let items = json.as_array().map(Vec::as_slice).unwrap_or_default();
     items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }
@@ -161,6 +167,7 @@ impl OrderView {
             filler_order_number: row.filler_order_number,
             lis_endpoint_id: row.lis_endpoint_id,
             source: row.source_endpoint_id.map(|lis_endpoint_id| OrderSource { lis_endpoint_id }),
+            imaging: row.imaging,
             diagnosis_codes: strings(&row.diagnosis_codes),
             note: row.note,
             hl7_message_id: row.hl7_message_id,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pms::domain::access::Role;
 use serde_json::{Value, json};
 
-use super::{JANE, exchange, laboratory, new, orcs, order, orm, stored};
+use super::{JANE, exchange, laboratory, message, new, orcs, order, orm, stored};
 use crate::{
     ack_flow::endpoint,
     app::{Actor, Engine, TestApp, flows, until},
@@ -17,6 +17,7 @@ flows!(
     what_waits_in_the_queue_is_changed_there,
     a_laboratory_decides_on_what_was_sent,
     what_cannot_be_done_is_answered_so,
+    imaging_orders_in_a_layout_of_their_own,
 );
 
 /// Sends lines about Jane and answers the ORC segments.
@@ -214,5 +215,50 @@ async fn what_cannot_be_done_is_answered_so(engine: Engine) {
     let late = ask(&mut door, "L1", &all).await;
     assert_eq!(late, [format!("ORC|UC|H1^HIS|{id}-1||CM"), format!("ORC|UC|H2^HIS|{id}-2||CM")]);
     assert_eq!(order(&clinician, &id).await["status"], "resulted");
+    app.finish().await;
+}
+
+async fn imaging_orders_in_a_layout_of_their_own(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    app.jane().await;
+    let profile = json!({ "order_layout": "medsynapse_2_3" });
+    endpoint(&app, "RIS", json!({ "profile": profile, "time_zone": "Europe/Berlin" })).await;
+    let mut door = app.lab().await;
+    let clinician = app.clinician().await;
+    let lines = |start: &str| {
+        let obr = format!(
+            "OBR|1|ACC7||CTCHEST^CT Chest|STAT|||||||||||||ROOM2||WEST|CT1_AE|||CT||||||||||||{start}"
+        );
+        ["ORC|NW|R1|||||||20260302080000".to_owned(), obr]
+    };
+    let send = async |door: &mut Sender, id: &str, lines: &[String]| {
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let text = message("ORM^O01", id, "2.3", JANE, &lines).replace("|LIS|", "|RIS|");
+        // Without a zone of its own: the endpoint's holds.
+        exchange(door, &text.replacen("+0000", "", 1)).await
+    };
+    let answer = send(&mut door, "I1", &lines("20260303093000")).await;
+    let id = newest(&clinician).await;
+    assert!(
+        answer.contains("|ORR^O02|") && answer.ends_with(&format!("\rORC|OK|R1|{id}-1||SC\r")),
+        "{answer}"
+    );
+    let seen = order(&clinician, &id).await;
+    assert_eq!((&seen["priority"], &seen["tests"][0]["outside_placer_number"]), (&json!("S"), &json!("R1")));
+    let expected = json!({
+        "accession_number": "ACC7", "procedure_code": "CTCHEST", "procedure": "CT Chest", "modality": "CT",
+        "priority": "STAT", "order_status": "NW", "ae_title": "CT1_AE", "station": "ROOM2", "location": "WEST",
+        "scheduled_at": "2026-03-03T08:30:00Z", "scheduled_at_text": "20260303093000",
+    });
+    assert_eq!(seen["imaging"], expected);
+    let mut moved = lines("20260304100000");
+    moved[0] = moved[0].replace("|NW|", "|XO|");
+    assert!(send(&mut door, "I2", &moved).await.contains("\rORC|XR|R1|"));
+    assert_eq!(order(&clinician, &id).await["imaging"]["scheduled_at"], "2026-03-04T09:00:00Z");
+
+    // Nobody else's OBR-24 is a modality, and two numbers are two orders.
+    ask(&mut door, "I3", &["ORC|NW|R2", "OBR|1|R2||CTCHEST||||||||||||||||||||CT"]).await;
+    let plain = newest(&clinician).await;
+    assert_eq!(order(&clinician, &plain).await["imaging"], json!(null));
     app.finish().await;
 }
