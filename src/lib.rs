@@ -9,7 +9,8 @@
 //! | [`runtime`] | builds the context, starts doors and jobs, shuts down | everything below |
 //! | [`http`] | REST, OpenAPI, event stream | `lab`, `domain`, `security` |
 //! | [`mllp`] | TCP door for HL7, and the sender to labs | `lab`, `hl7` |
-//! | [`jobs`] | loops without input | `lab`, `mllp::sender`, `domain` |
+//! | [`sftp`] | client of file servers | `domain` |
+//! | [`jobs`] | loops without input | `lab`, `mllp::sender`, `sftp`, `domain` |
 //! | [`sim`] | simulated laboratory, generator, load tool | `hl7`, `mllp::sender` |
 //! | [`lab`] | use cases, one verb a file; each owns its transaction | `store`, `domain`, `hl7`, `security` |
 //! | [`store`] | everything that knows SQL | `domain` |
@@ -17,7 +18,7 @@
 //! | [`hl7`] | pure codec | nothing of ours |
 //! | [`security`] | passwords, tokens, message keys | nothing of ours |
 //!
-//! `clock`, `config`, `context` and `telemetry` are free to all but the two pure rooms.
+//! `clock`, `config`, `context`, `outbound` and `telemetry` are free to all but the two pure rooms.
 
 pub mod cli;
 pub mod clock;
@@ -29,8 +30,10 @@ pub mod http;
 pub mod jobs;
 pub mod lab;
 pub mod mllp;
+pub mod outbound;
 pub mod runtime;
 pub mod security;
+pub mod sftp;
 pub mod sim;
 pub mod store;
 pub mod telemetry;

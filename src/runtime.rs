@@ -186,11 +186,15 @@ impl Service {
 
     fn start_jobs(&mut self, reception: ReceptionWatch) {
         let (ctx, stop) = (&self.ctx, &self.stop);
-        let directories = jobs::directories::run(ctx.clone(), reception, self.links.clone(), stop.clone());
+        let directories =
+            jobs::directories::run(ctx.clone(), reception.clone(), self.links.clone(), stop.clone());
+        let (owner, links) = (self.owner.clone(), self.links.clone());
+        let sftp = jobs::sftp_pull::run(ctx.clone(), reception, owner, links, stop.clone());
         let outbox = jobs::outbox::run(ctx.clone(), self.owner.clone(), self.links.clone(), stop.clone());
         self.jobs = vec![
             ("outbox", spawn(job("outbox", outbox))),
             ("watched directories", spawn(job("watched directories", directories))),
+            ("SFTP", spawn(job("SFTP", sftp))),
             ("escalation", spawn(job("escalation", jobs::escalation::run(ctx.clone(), stop.clone())))),
             (
                 "events bridge",
@@ -217,7 +221,7 @@ impl Service {
                 tracker.close();
                 tracker.wait().await;
             }
-            // Every door and session has dropped its end of the queue, and so do looks at directories, which end early: the
+            // Every door and session has dropped its end of the queue, and so do looks for files, which end early: the
             // workers drain it and end.
             for worker in self.intake {
                 let _ = worker.await;

@@ -47,6 +47,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ADMIN_PASSWORD", "security.admin_password"),
     ("JWT_SECRET_FILE", "security.jwt_secret_file"),
     ("MESSAGE_KEYS_FILE", "security.message_keys_file"),
+    ("SECRETS_DIR", "security.secrets_dir"),
     ("LOGIN_RATE_LIMIT_PER_MINUTE", "security.login_rate_limit_per_minute"),
     ("AUDIT_LOG_ENABLED", "audit.log_enabled"),
     ("AUDIT_RETENTION_DAYS", "audit.retention_days"),

@@ -6,3 +6,4 @@ pub mod events_bridge;
 mod link;
 mod loops;
 pub mod outbox;
+pub mod sftp_pull;

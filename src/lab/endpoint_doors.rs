@@ -1,8 +1,12 @@
 //! Where an endpoint's files come from, besides the doors that are open to all.
 
+mod sftp;
+
 use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
+
+pub use sftp::{After, SftpDoor};
 
 use crate::domain::watched::Pattern;
 

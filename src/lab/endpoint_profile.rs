@@ -6,7 +6,7 @@ use chrono::{FixedOffset, NaiveDateTime, Offset, TimeZone};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::endpoint_doors::DirectoryDoor;
+use super::endpoint_doors::{DirectoryDoor, SftpDoor};
 use crate::{
     domain::{event::AdmissionKind, ids::EndpointId, result::ResultStatus},
     hl7::{charset::Charset, positions::Positions},
@@ -77,6 +77,8 @@ pub struct Habits {
     pub positions: BTreeMap<String, String>,
     /// Directory that its files appear in.
     pub directory: Option<DirectoryDoor>,
+    /// Server that its files are fetched from.
+    pub sftp: Option<SftpDoor>,
 }
 
 impl Default for Habits {
@@ -96,6 +98,7 @@ impl Default for Habits {
             order_layout: OrderLayout::default(),
             positions: BTreeMap::new(),
             directory: None,
+            sftp: None,
         }
     }
 }
@@ -170,6 +173,7 @@ impl Habits {
         }
         habits.positions()?;
         habits.directory.as_ref().map_or(Ok(()), DirectoryDoor::check).map_err(bad)?;
+        habits.sftp.as_ref().map_or(Ok(()), SftpDoor::check).map_err(bad)?;
         Ok(habits)
     }
 

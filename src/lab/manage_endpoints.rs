@@ -3,7 +3,7 @@
 
 mod check;
 
-use std::{net::IpAddr, path::PathBuf};
+use std::net::IpAddr;
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter,
@@ -15,9 +15,11 @@ pub use check::{ACK_MODES, DIRECTIONS, ORDER_MESSAGES};
 
 use super::{
     access::{self, Resource},
+    endpoint_doors::{DirectoryDoor, SftpDoor},
     endpoint_profile::Habits,
     error::LabError,
     page::{self, Page, PageRequest},
+    pull_sftp,
     route_order::route_waiting_orders,
     views::EndpointView,
     watch_directory,
@@ -188,7 +190,7 @@ pub async fn create_endpoint(
     access::permit(ctx, caller, Action::WriteEndpoint, "lis_endpoint").await?;
     checked(ctx, &settings)?;
     let tx = db::write(&ctx.db, "create_endpoint").await?;
-    check_directory(ctx, &tx, None, &settings).await?;
+    check_doors(ctx, &tx, None, &settings).await?;
     if settings.is_default {
         clear_default(&tx).await?;
     }
@@ -221,8 +223,8 @@ pub async fn update_endpoint(
     let mut settings = before.clone();
     change(&mut settings);
     checked(ctx, &settings)?;
-    if directory(&before.profile) != directory(&settings.profile) {
-        check_directory(ctx, &tx, Some(id), &settings).await?;
+    if doors(&before.profile) != doors(&settings.profile) {
+        check_doors(ctx, &tx, Some(id), &settings).await?;
     }
     if settings.is_default && !before.is_default {
         clear_default(&tx).await?;
@@ -286,23 +288,29 @@ fn checked(ctx: &Ctx, settings: &EndpointSettings) -> Result<(), LabError> {
     Ok(())
 }
 
-/// A directory is checked when it is set. What becomes of it later is shown in the endpoint's state, and must not stand in
-/// the way of other changes.
-async fn check_directory(
+/// The doors that an endpoint's files come through are checked when they are set. What becomes of them later is shown in the
+/// endpoint's state, and must not stand in the way of other changes.
+async fn check_doors(
     ctx: &Ctx,
     tx: &Tx,
     id: Option<i64>,
     settings: &EndpointSettings,
 ) -> Result<(), LabError> {
-    let Some(path) = directory(&settings.profile) else { return Ok(()) };
-    let rows = endpoints::all(&**tx).await?.into_iter();
-    let others = rows.filter(|row| Some(row.id) != id).filter_map(|row| directory(&row.profile)).collect();
-    let checked = watch_directory::check_directory(ctx, path, others).await;
-    checked.map_err(|why| LabError::invalid("profile", why))
+    let (directory, sftp) = doors(&settings.profile);
+    let wrong = |why| LabError::invalid("profile", why);
+    if let Some(door) = directory {
+        let rows = endpoints::all(&**tx).await?.into_iter().filter(|row| Some(row.id) != id);
+        let others = rows.filter_map(|row| doors(&row.profile).0).map(|door| door.path).collect();
+        watch_directory::check_directory(ctx, door.path, others).await.map_err(wrong)?;
+    }
+    if let Some(door) = sftp {
+        pull_sftp::check_sftp(&ctx.config, &door).await.map_err(wrong)?;
+    }
+    Ok(())
 }
 
-fn directory(profile: &Value) -> Option<PathBuf> {
-    Habits::read(profile).ok()?.directory.map(|door| door.path)
+fn doors(profile: &Value) -> (Option<DirectoryDoor>, Option<SftpDoor>) {
+    Habits::read(profile).map_or((None, None), |habits| (habits.directory, habits.sftp))
 }
 
 /// What follows from an endpoint as it now stands.

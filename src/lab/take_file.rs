@@ -52,19 +52,19 @@ pub enum FileTrouble {
 }
 
 /// Hands in a file of an endpoint. Its acknowledgments are written to `answer`, which is made when the first is due and holds
-/// what is there only when the file was settled. Errors: [`FileTrouble`]; the file is to be handed in again.
+/// all of them only when the file was settled; `None`: nobody reads them. Errors: [`FileTrouble`]; the file is to be handed in again.
 pub async fn take_file(
     reception: &Reception,
     endpoint: EndpointId,
     file: std::fs::File,
-    answer: PathBuf,
+    answer: Option<PathBuf>,
     stop: &CancellationToken,
 ) -> Result<Ended, FileTrouble> {
     // Its messages would be refused as a stranger's when the list of endpoints is older than this endpoint.
     if !reception.directory.hears(&reception.ctx, endpoint).await? {
         return Ok(Ended::NotNow);
     }
-    remove(&answer)?;
+    answer.as_deref().map_or(Ok(()), remove)?;
     let mut hand = Hand {
         reception,
         bearer: Bearer::Endpoint(endpoint, None),
@@ -169,18 +169,16 @@ fn ended(is_accepted: bool) -> Ended {
 
 /// The file with the acknowledgments.
 struct Answer {
-    path: PathBuf,
+    path: Option<PathBuf>,
     file: Option<File>,
 }
 
 impl Answer {
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
+        let Some(path) = self.path.as_deref().filter(|_| !bytes.is_empty()) else { return Ok(()) };
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(File::create(&self.path).await?),
+            None => self.file.insert(File::create(path).await?),
         };
         file.write_all(bytes).await
     }

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     LabError,
+    door_state::Telling,
     endpoint_doors::{DirectoryDoor, resolve},
     endpoint_profile::Habits,
     reception::Reception,
@@ -30,7 +31,7 @@ use crate::{
         ids::EndpointId,
         watched::{Pattern, Stamp, by_age, is_whole},
     },
-    store::{db, endpoints},
+    store::endpoints,
 };
 use inbox::{Claim, Folder, Inbox, Spot};
 
@@ -65,10 +66,7 @@ pub struct Watch {
     endpoint: i64,
     door: DirectoryDoor,
     seen: HashMap<Spot, Stamp>,
-    /// What stood in the way at the last look.
-    trouble: Option<String>,
-    /// Whether the operator was told so.
-    is_told: bool,
+    telling: Telling,
 }
 
 /// How one file ended, for the one who looks.
@@ -82,13 +80,8 @@ enum Next {
 impl Watch {
     /// Over the directory of an endpoint.
     pub fn new(endpoint: WatchedEndpoint) -> Self {
-        Self {
-            endpoint: endpoint.id,
-            door: endpoint.door,
-            seen: HashMap::new(),
-            trouble: None,
-            is_told: false,
-        }
+        let telling = Telling::new(endpoint.id, UNUSABLE);
+        Self { endpoint: endpoint.id, door: endpoint.door, seen: HashMap::new(), telling }
     }
 
     /// Time between two looks.
@@ -106,7 +99,7 @@ impl Watch {
                 return;
             }
         };
-        self.tell(&reception.ctx, trouble).await;
+        self.telling.tell(&reception.ctx, trouble).await;
     }
 
     /// What stood in the way of single files comes back in words; the others were taken all the same.
@@ -155,7 +148,7 @@ impl Watch {
     ) -> Result<Next, FileTrouble> {
         let Some(claim) = self.own(inbox, spot, stamp).await? else { return Ok(Next::Go) };
         let (file, answer) = (claim.file.try_clone()?, claim.answer());
-        let ended = take_file(reception, EndpointId::new(self.endpoint), file, answer, stop).await?;
+        let ended = take_file(reception, EndpointId::new(self.endpoint), file, Some(answer), stop).await?;
         let folder = match ended {
             Ended::Accepted => Folder::Done,
             Ended::Refused => Folder::Error,
@@ -191,35 +184,6 @@ impl Watch {
         self.seen.insert(Spot { claimed: true, name: claim.name.clone() }, now);
         Ok((now == stamp).then_some(claim))
     }
-
-    /// Shows what stands in the way where the operator sees it, once. That it cannot be shown holds nothing up.
-    async fn tell(&mut self, ctx: &Ctx, trouble: Option<String>) {
-        if self.is_told && self.trouble == trouble {
-            return;
-        }
-        if let Some(detail) = &trouble {
-            tracing::warn!(endpoint = self.endpoint, detail, "a watched directory needs attention");
-        }
-        match show(ctx, self.endpoint, trouble.as_deref()).await {
-            Ok(()) => self.is_told = true,
-            Err(error) => {
-                self.is_told = false;
-                tracing::warn!(endpoint = self.endpoint, class = error.class(), "its state cannot be stored");
-            }
-        }
-        self.trouble = trouble;
-    }
-}
-
-/// The state is the sending side's as well: it is taken back only where it is still what was said here.
-async fn show(ctx: &Ctx, endpoint: i64, trouble: Option<&str>) -> Result<(), LabError> {
-    let tx = db::write(&ctx.db, "show_directory").await?;
-    match trouble {
-        Some(detail) => endpoints::set_connection_state(&*tx, endpoint, UNUSABLE, Some(detail)).await?,
-        None => endpoints::end_connection_state(&*tx, endpoint, UNUSABLE, "idle").await?,
-    }
-    tx.commit().await?;
-    Ok(())
 }
 
 /// In words for the operator, without any name.

@@ -1,25 +1,24 @@
 //! A connection to a lab: one message out, its answer in, never another's.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, time::Duration};
 
 use ipnet::IpNet;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpStream, lookup_host},
-    time::{Instant, timeout, timeout_at},
+    net::TcpStream,
+    time::{Instant, timeout_at},
 };
 
 use crate::{
-    config::outbound_address_allowed,
     hl7::{
         ack::Reply,
         frame::{Frame, Framer, wrap},
     },
+    outbound,
 };
 
 /// An answer of a lab is small; anything larger is not an answer.
 const MAX_REPLY: usize = 1024 * 1024;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why no answer came. After any of these the connection must not be used again: what arrives on it later belongs
 /// to a message that was given up.
@@ -55,25 +54,9 @@ pub struct Exchange {
 }
 
 impl Connection {
-    /// Connects. The address is checked after the name is resolved: a name in DNS can point inside.
+    /// Connects.
     pub async fn open(host: &str, port: u16, allowed: &[IpNet]) -> Result<Self, SendFault> {
-        let resolve = timeout(CONNECT_TIMEOUT, lookup_host((host, port))).await;
-        let addresses: Vec<SocketAddr> = match resolve {
-            Ok(Ok(addresses)) => addresses.collect(),
-            _ => return Err(SendFault::Unreachable("host name cannot be resolved")),
-        };
-        let mut fault = SendFault::Unreachable("address out of bounds, see OUTBOUND_ALLOWED_NETWORKS");
-        for address in addresses {
-            if !outbound_address_allowed(address.ip(), allowed) {
-                continue;
-            }
-            match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok(Self::over(stream)),
-                Ok(Err(error)) => fault = SendFault::Unreachable(refusal(&error)),
-                Err(_) => fault = SendFault::Unreachable("connect timed out"),
-            }
-        }
-        Err(fault)
+        outbound::connect(host, port, allowed).await.map(Self::over).map_err(SendFault::Unreachable)
     }
 
     fn over(stream: TcpStream) -> Self {
@@ -152,13 +135,5 @@ impl Connection {
             }
             self.framer.push(&buffer[..count], &mut self.frames);
         }
-    }
-}
-
-fn refusal(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused",
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route",
-        _ => "cannot connect",
     }
 }

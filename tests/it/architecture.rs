@@ -19,13 +19,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Never `store`: a read of a chart that goes round `lab` would go round the access log.
     ("http", &["lab", "domain", "security"]),
     ("mllp", &["lab", "hl7", "security"]),
-    ("jobs", &["lab", "mllp::sender", "domain", "security"]),
+    ("sftp", &["domain"]),
+    ("jobs", &["lab", "mllp::sender", "sftp", "domain", "security"]),
     ("lab", &["store", "domain", "hl7", "fhir", "security"]),
     ("store", &["domain"]),
     ("context", &["store::db", "security", "domain"]),
     ("telemetry", &[]),
     ("config", &[]),
     ("clock", &[]),
+    ("outbound", &[]),
     ("security", &[]),
     ("hl7", &[]),
     ("domain", &[]),
@@ -34,7 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Open to everybody but the pure ones.
-const FREE: &[&str] = &["context", "telemetry", "config", "clock"];
+const FREE: &[&str] = &["context", "telemetry", "config", "clock", "outbound"];
 
 /// Bytes and values in, values out: no settings, no clock, no database. They do not know each other either.
 const PURE: &[&str] = &["hl7", "domain", "fhir"];
@@ -46,6 +48,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sea_orm", &["store", "lab"]),
     ("sqlx", &["store", "lab"]),
     ("axum", &["http", "runtime"]),
+    ("russh", &["sftp"]),
+    ("russh_sftp", &["sftp"]),
 ];
 
 const LONGEST_FILE: usize = 500;

@@ -30,3 +30,5 @@ mod review_cases;
 mod review_flow;
 mod review_undo;
 mod schema;
+mod sftp;
+mod sftp_flow;

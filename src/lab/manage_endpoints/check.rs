@@ -134,8 +134,8 @@ fn wire(settings: &EndpointSettings) -> Result<(), LabError> {
     }
     let habits =
         Habits::read(&settings.profile).map_err(|BadHabit(why)| LabError::invalid("profile", why))?;
-    if habits.directory.is_some() && settings.direction == "outbound" {
-        return Err(LabError::invalid("profile", "a directory is for endpoints that send to us"));
+    if (habits.directory.is_some() || habits.sftp.is_some()) && settings.direction == "outbound" {
+        return Err(LabError::invalid("profile", "directory and sftp are for endpoints that send to us"));
     }
     // As JSON writes the one character that PostgreSQL cannot store.
     if settings.profile.to_string().contains("\\u0000") {
