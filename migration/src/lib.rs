@@ -46,6 +46,7 @@ mod m0028_result_particulars;
 mod m0031_review_decisions;
 mod m0032_outside_order_numbers;
 mod m0033_order_sources;
+mod m0040_dead_letters;
 
 /// Takes the steps a database lacks, and takes them back.
 pub struct Migrator;
@@ -84,6 +85,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0031_review_decisions::Step),
             Box::new(m0032_outside_order_numbers::STEP),
             Box::new(m0033_order_sources::STEP),
+            Box::new(m0040_dead_letters::Step),
         ]
     }
 }

@@ -63,6 +63,20 @@ spelled! {
         NotSupported = "not_supported",
         /// All retries are used up.
         RetriesExhausted = "retries_exhausted",
+        /// What is stored of the message cannot be read any more, so it could not be tried.
+        Unreadable = "unreadable",
+    }
+}
+
+impl DeadLetterReason {
+    /// In words, for whoever has to decide what becomes of it.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::ContentRefused => "the laboratory refused the content",
+            Self::NotSupported => "the laboratory does not take such messages",
+            Self::RetriesExhausted => "no try was accepted",
+            Self::Unreadable => "it could not be sent",
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Calling an order off, and sending one again that was given up. Promise: an order is called "cancelled" only when
-//! nobody works on it; whether that is so is ours to say only while no byte of it has left the house.
+//! Calling an order off. Promise: an order is called "cancelled" only when nobody works on it; whether that is so is ours to
+//! say only while no byte of it has left the house.
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set};
 
@@ -51,23 +51,6 @@ pub async fn cancel_order(ctx: &Ctx, caller: &Caller, id: i64) -> Result<OrderVi
     finish(ctx, tx, caller, Action::CancelOrder, order).await
 }
 
-/// Puts the message of an order back into the queue: the same bytes under the same control id. Errors: `Conflict` when
-/// the order was not given up.
-pub async fn resend_order(ctx: &Ctx, caller: &Caller, id: i64) -> Result<OrderView, LabError> {
-    access::permit(ctx, caller, Action::ResendOrder, "lab_order").await?;
-    let mut tx = db::write(&ctx.db, "resend_order").await?;
-    let (messages, order) = locked(&tx, id).await?;
-    if !status_of(&order).can_be_resent() {
-        return Err(LabError::Conflict(format!("This order is {} and cannot be sent again", order.status)));
-    }
-    let letter = messages.into_iter().find(|row| row.kind == outbox::NEW_ORDER && row.status == outbox::DEAD);
-    let Some(letter) = letter else {
-        return Err(LabError::Conflict("The lab received this order and refused it; place a new one".into()));
-    };
-    let order = requeue(ctx, &mut tx, caller, letter, order).await?;
-    finish(ctx, tx, caller, Action::ResendOrder, order).await
-}
-
 fn cause(caller: &Caller) -> Cause<'_> {
     Cause { actor: &caller.username, ..Cause::default() }
 }
@@ -82,13 +65,14 @@ pub(super) fn status_of(order: &lab_order::Model) -> OrderStatus {
 }
 
 /// The order and its messages. While they are held no try can begin, so what is decided here holds.
-async fn locked(tx: &Tx, id: i64) -> Result<(Vec<outbox_row::Model>, lab_order::Model), LabError> {
+pub(super) async fn locked(tx: &Tx, id: i64) -> Result<(Vec<outbox_row::Model>, lab_order::Model), LabError> {
     let messages = outbox::lock_of_order(&**tx, id).await?;
     let order = orders::lock(&**tx, &[id]).await?.pop().ok_or(LabError::NotFound("Lab order"))?;
     Ok((messages, order))
 }
 
-async fn finish(
+/// Writes down who did it, commits, wakes whoever waits, and shows the order.
+pub(super) async fn finish(
     ctx: &Ctx,
     tx: Tx,
     caller: &Caller,
@@ -121,7 +105,8 @@ pub(super) async fn cancel_here(
 /// Takes messages that never left out of the queue.
 pub(super) async fn withdraw(ctx: &Ctx, tx: &Tx, messages: Vec<outbox_row::Model>) -> Result<(), LabError> {
     let now = ctx.clock.now();
-    for row in messages.into_iter().filter(|row| row.status != outbox::SENT) {
+    let waits = |row: &outbox_row::Model| matches!(row.status.as_str(), outbox::QUEUED | outbox::DEAD);
+    for row in messages.into_iter().filter(waits) {
         let message = hl7_message::ActiveModel {
             id: Set(row.hl7_message_id),
             status: Set("cancelled".into()),
@@ -149,48 +134,6 @@ pub(super) async fn ask_lab(
     let endpoint = endpoints::find(&**tx, id).await?.filter(endpoints::takes_orders).ok_or_else(gone)?;
     let message = queue_message(ctx, tx, &order, &endpoint, OrderAction::Cancel).await?;
     let cause = Cause { kind: "cancellation_requested", detail: None, message_id: Some(message), ..by };
-    note(ctx, tx, &order, cause, None).await?;
-    Ok(order)
-}
-
-/// Puts a dead letter back into the queue with all its tries before it, and its order back to waiting.
-pub(super) async fn requeue(
-    ctx: &Ctx,
-    tx: &mut Tx,
-    caller: &Caller,
-    letter: outbox_row::Model,
-    order: lab_order::Model,
-) -> Result<lab_order::Model, LabError> {
-    let held = endpoints::hold(&**tx, letter.lis_endpoint_id).await?;
-    let endpoint = endpoints::find(&**tx, letter.lis_endpoint_id).await?;
-    if !held || !endpoint.is_some_and(|row| endpoints::takes_orders(&row)) {
-        return Err(LabError::Conflict("The lab of this order takes no messages any more".into()));
-    }
-    let message = hl7_message::ActiveModel {
-        id: Set(letter.hl7_message_id),
-        status: Set("queued".into()),
-        error_detail: Set(None),
-        processed_at: Set(None),
-        ..Default::default()
-    };
-    message.update(&**tx).await?;
-    let cause = Cause {
-        actor: &caller.username,
-        kind: "queued_again",
-        detail: None,
-        message_id: Some(letter.hl7_message_id),
-    };
-    let is_order = letter.kind == outbox::NEW_ORDER;
-    let mut change: outbox_row::ActiveModel = letter.into();
-    change.status = Set(outbox::QUEUED.into());
-    change.attempts = Set(0);
-    change.next_attempt_at = Set(ctx.clock.now());
-    change.last_error = Set(None);
-    change.finished_at = Set(None);
-    change.update(&**tx).await?;
-    if is_order {
-        return Ok(move_order(ctx, tx, order, OrderEvent::Requeued, cause).await?);
-    }
     note(ctx, tx, &order, cause, None).await?;
     Ok(order)
 }

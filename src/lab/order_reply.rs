@@ -50,6 +50,19 @@ pub(super) async fn apply(
     Ok(())
 }
 
+/// The same, but for what the lab declines: it may have taken the order on long before.
+pub(super) async fn apply_consent(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    order: lab_order::Model,
+    reply: &Reply,
+    cause: Cause<'_>,
+) -> Result<(), LabError> {
+    let mut consent = reply.clone();
+    consent.orders.retain(|decision| status_of(decision) == Some(TestStatus::InLab));
+    apply(ctx, tx, order, &consent, cause).await
+}
+
 /// The part of an answer that is about a test: the one that names it, else one that names the whole order or nothing.
 fn decision_on<'r>(decisions: &'r [ReplyOrder], order: &str, test: &str) -> Option<&'r ReplyOrder> {
     let named = |decision: &&ReplyOrder| decision.placer.as_deref().is_some_and(|placer| placer == test);

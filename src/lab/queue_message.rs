@@ -115,6 +115,7 @@ fn outbox_entry(ctx: &Ctx, message: &hl7_message::Model, action: OrderAction) ->
         kind: Set(kind.into()),
         status: Set(outbox::QUEUED.into()),
         attempts: Set(0),
+        again: Set(false),
         next_attempt_at: Set(now),
         created_at: Set(now),
         ..Default::default()

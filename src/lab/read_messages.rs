@@ -101,7 +101,7 @@ fn chosen(filter: &MessageFilter) -> Select<Entity> {
 }
 
 /// Rows without their bytes: a page of the log must not load a page of PDF reports.
-fn light() -> Select<Entity> {
+pub(super) fn light() -> Select<Entity> {
     let columns = Column::iter().filter(|column| !matches!(column, Column::RawMessage | Column::AckBytes));
     Entity::find()
         .select_only()

@@ -111,7 +111,7 @@ pub(super) async fn give_up(ctx: &Ctx, outbox_id: i64, detail: &str) -> Result<(
     let mut tx = db::write(&ctx.db, "give_up").await?;
     let row = outbox::lock(&*tx, outbox_id).await?.filter(|row| row.status == outbox::QUEUED);
     let Some(row) = row else { return Ok(()) };
-    let next = Next::DeadLetter { reason: DeadLetterReason::RetriesExhausted, code: None };
+    let next = Next::DeadLetter { reason: DeadLetterReason::Unreadable, code: None };
     settle(ctx, &mut tx, &row, &Attempt::last(detail), &next).await?;
     tx.commit().await?;
     ctx.hints.orders.wake();
@@ -140,11 +140,14 @@ async fn settle(
     settled_outbox(ctx, row, attempt, next).update(&**tx).await?;
     settled_message(ctx, row, attempt, next).update(&**tx).await?;
     let Some(order) = locked_order(tx, row).await? else { return Ok(()) };
+    let cause = cause_of(row, attempt);
     if row.kind == outbox::CANCEL_ORDER {
-        return order_reply::settle_cancellation(ctx, tx, order, cause_of(row, attempt), (attempt, next))
-            .await;
+        return order_reply::settle_cancellation(ctx, tx, order, cause, (attempt, next)).await;
     }
-    settle_order(ctx, tx, order, cause_of(row, attempt), (attempt, next)).await
+    if row.again {
+        return settle_again(ctx, tx, order, cause, (attempt, next)).await;
+    }
+    settle_order(ctx, tx, order, cause, (attempt, next)).await
 }
 
 async fn locked_order(tx: &Tx, row: &outbox_row::Model) -> Result<Option<lab_order::Model>, LabError> {
@@ -167,9 +170,11 @@ fn settled_outbox(
             change.status = Set(outbox::SENT.into());
             change.finished_at = Set(Some(now));
         }
-        Next::DeadLetter { .. } => {
+        Next::DeadLetter { reason, code } => {
             change.status = Set(outbox::DEAD.into());
             change.finished_at = Set(Some(now));
+            change.dead_reason = Set(Some(reason.to_string()));
+            change.error_code = Set(code.as_ref().map(|code| code.chars().take(20).collect()));
         }
         Next::RetryAt(pause) | Next::WaitForPeer(pause) => {
             change.next_attempt_at = Set(now + chrono::Duration::from_std(*pause).unwrap_or_default());
@@ -187,6 +192,8 @@ fn settled_message(
     let now = Some(ctx.clock.now());
     let (status, settled) = match next {
         Next::Done => ("sent", true),
+        // It arrived once; that it could not be sent once more changes nothing of that.
+        Next::DeadLetter { .. } if row.again => ("sent", true),
         Next::DeadLetter { .. } => ("failed", true),
         Next::RetryAt(_) | Next::WaitForPeer(_) => ("queued", false),
     };
@@ -219,9 +226,10 @@ async fn settle_order(
 ) -> Result<(), LabError> {
     let (event, kind) = match next {
         Next::Done => (OrderEvent::Delivered, "delivered"),
-        Next::DeadLetter { reason: DeadLetterReason::RetriesExhausted, .. } => {
-            (OrderEvent::DeliveryExhausted, "delivery_given_up")
-        }
+        Next::DeadLetter {
+            reason: DeadLetterReason::RetriesExhausted | DeadLetterReason::Unreadable,
+            ..
+        } => (OrderEvent::DeliveryExhausted, "delivery_given_up"),
         Next::DeadLetter { .. } => (OrderEvent::LabRefused, "refused_by_lab"),
         Next::RetryAt(_) | Next::WaitForPeer(_) => {
             return Ok(note(ctx, tx, &order, Cause { kind: "delivery_tried", ..cause }, None).await?);
@@ -231,6 +239,34 @@ async fn settle_order(
     match &attempt.reply {
         Some((reply, _)) if *next == Next::Done => order_reply::apply(ctx, tx, order, reply, cause).await,
         _ => Ok(()),
+    }
+}
+
+/// What a try means for an order whose message had been sent before. A lab that has it may well refuse a second copy: that
+/// is no word on the order.
+async fn settle_again(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    order: lab_order::Model,
+    cause: Cause<'_>,
+    (attempt, next): (&Attempt, &Next),
+) -> Result<(), LabError> {
+    let kind = match next {
+        Next::Done => "delivered_again",
+        Next::DeadLetter {
+            reason: DeadLetterReason::RetriesExhausted | DeadLetterReason::Unreadable,
+            ..
+        } => "delivery_given_up",
+        Next::DeadLetter { .. } => "copy_refused_by_lab",
+        Next::RetryAt(_) | Next::WaitForPeer(_) => "delivery_tried",
+    };
+    let cause = Cause { kind, ..cause };
+    match &attempt.reply {
+        Some((reply, _)) if *next == Next::Done => {
+            let order = move_order(ctx, tx, order, OrderEvent::Delivered, cause).await?;
+            order_reply::apply_consent(ctx, tx, order, reply, cause).await
+        }
+        _ => Ok(note(ctx, tx, &order, cause, None).await?),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    QueryOrder, QuerySelect, Select,
 };
 
 use super::entity::{delivery_attempt, outbox};
@@ -13,6 +13,8 @@ pub const QUEUED: &str = "queued";
 pub const SENT: &str = "sent";
 /// Given up; somebody must decide.
 pub const DEAD: &str = "dead";
+/// Given up, and put aside by somebody.
+pub const DISCARDED: &str = "discarded";
 /// Called off before it was sent.
 pub const CANCELLED: &str = "cancelled";
 
@@ -51,6 +53,37 @@ pub async fn lock_of_order(
         .filter(outbox::Column::LabOrderId.eq(order))
         .order_by_asc(outbox::Column::Id)
         .lock_exclusive()
+        .all(connection)
+        .await
+}
+
+/// Everything that was queued of a message, the oldest first, held until the end of the transaction.
+pub async fn lock_of_message(
+    connection: &impl ConnectionTrait,
+    message: i64,
+) -> Result<Vec<outbox::Model>, DbErr> {
+    outbox::Entity::find()
+        .filter(outbox::Column::Hl7MessageId.eq(message))
+        .order_by_asc(outbox::Column::Id)
+        .lock_exclusive()
+        .all(connection)
+        .await
+}
+
+/// What was given up and waits for somebody to decide, as a list asks for it.
+pub fn dead_letters(endpoint: Option<i64>) -> Select<outbox::Entity> {
+    let dead = outbox::Entity::find().filter(outbox::Column::Status.eq(DEAD));
+    endpoint.into_iter().fold(dead, |dead, id| dead.filter(outbox::Column::LisEndpointId.eq(id)))
+}
+
+/// Every try to send what a row of the outbox holds, oldest first.
+pub async fn tries_of(
+    connection: &impl ConnectionTrait,
+    outbox_id: i64,
+) -> Result<Vec<delivery_attempt::Model>, DbErr> {
+    delivery_attempt::Entity::find()
+        .filter(delivery_attempt::Column::OutboxId.eq(outbox_id))
+        .order_by_asc(delivery_attempt::Column::Id)
         .all(connection)
         .await
 }

@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
-    app::{Actor, Answer, Engine, TestApp, flows, until},
+    app::{Engine, TestApp, flows, until},
     lab::{FakeLis, Manner, obr, obx, oru},
+    ordering::{becomes, endpoint, order, status},
 };
 
 flows!(
@@ -32,32 +33,6 @@ flows!(
     half_a_request_does_not_hold_up_the_end,
     an_endpoint_is_not_deleted_under_an_order,
 );
-
-async fn endpoint(app: &TestApp, port: u16) -> i64 {
-    let engineer = app.sign_in(Role::InterfaceEngineer).await;
-    let body = json!({
-        "name": format!("Lab {port}"), "host": "127.0.0.1", "port": port, "direction": "outbound",
-        "receiving_application": "LIS", "receiving_facility": "LAB",
-    });
-    let answer = engineer.post("/api/lis-endpoints", body).await;
-    assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.body);
-    answer.body["id"].as_i64().unwrap()
-}
-
-async fn order(actor: &Actor, patient: i64, codes: &[&str]) -> Answer {
-    let body = json!({
-        "patient_id": patient, "test_codes": codes, "ordering_provider": "Dr. Smith", "priority": "S"
-    });
-    actor.post("/api/lab-orders", body).await
-}
-
-async fn status(actor: &Actor, id: &Value) -> String {
-    actor.read(&format!("/api/lab-orders/{id}")).await["status"].as_str().unwrap().to_owned()
-}
-
-async fn becomes(actor: &Actor, id: &Value, wanted: &str) {
-    until(wanted, async || (status(actor, id).await == wanted).then_some(())).await;
-}
 
 async fn an_order_is_sent_and_resulted(engine: Engine) {
     let app = TestApp::start(engine).await;

@@ -19,6 +19,7 @@ use crate::http::reader::{FromFields, Reader};
 use crate::lab::cancel_order;
 use crate::lab::place_order::{self, NewOrder};
 use crate::lab::read_orders::{self, OrderFilter};
+use crate::lab::resend_order;
 use crate::lab::views::{OrderDetail, OrderView};
 
 const TAG: &str = "Lab Orders";
@@ -204,5 +205,5 @@ async fn resend_lab_order(
     State(app): State<App>,
     PathId(id): PathId<i64>,
 ) -> Result<(StatusCode, Json<OrderView>), ApiError> {
-    Ok((StatusCode::ACCEPTED, Json(cancel_order::resend_order(&app.ctx, &caller, id).await?)))
+    Ok((StatusCode::ACCEPTED, Json(resend_order::resend_order(&app.ctx, &caller, id).await?)))
 }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{Uri, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use utoipa::IntoParams;
@@ -18,6 +18,7 @@ use crate::http::page::Page;
 use crate::http::plain_text::line;
 use crate::http::reader::{FromFields, Reader};
 use crate::lab::read_messages::{self, MessageFilter};
+use crate::lab::resend_message;
 use crate::lab::views::{MessageDetail, MessageView};
 
 const TAG: &str = "HL7 Messages";
@@ -30,6 +31,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(list_messages))
         .routes(routes!(get_message))
         .routes(routes!(read_raw_message))
+        .routes(routes!(resend_message))
 }
 
 #[derive(Validate, IntoParams)]
@@ -128,4 +130,18 @@ async fn read_raw_message(
 ) -> Result<Response, ApiError> {
     let bytes = read_messages::read_raw_message(&app.ctx, &caller, id).await?;
     Ok(([(header::CONTENT_TYPE, ER7)], bytes).into_response())
+}
+
+/// Send a message that was sent before once more
+///
+/// The same bytes under the same control id, behind what waits. 409 while it waits already.
+#[utoipa::path(post, path = "/api/hl7/messages/{message_id}/resend", tag = TAG,
+    params(("message_id" = i64, Path, description = "Id of the message")),
+    responses((status = 202, description = "Queued", body = MessageView)))]
+async fn resend_message(
+    SignedIn(caller): SignedIn,
+    State(app): State<App>,
+    PathId(id): PathId<i64>,
+) -> Result<(StatusCode, Json<MessageView>), ApiError> {
+    Ok((StatusCode::ACCEPTED, Json(resend_message::resend_message(&app.ctx, &caller, id).await?)))
 }

@@ -5,6 +5,7 @@ mod api_keys;
 mod appointments;
 mod auth;
 mod code_maps;
+mod dead_letters;
 mod encounters;
 mod health;
 mod lab_orders;
@@ -35,6 +36,7 @@ pub(super) fn all() -> OpenApiRouter<App> {
         .merge(review_queue::router())
         .merge(stream::router())
         .merge(messages::router())
+        .merge(dead_letters::router())
         .merge(preview::router())
         .merge(submit::router())
         .merge(api_keys::router())

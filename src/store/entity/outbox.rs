@@ -11,13 +11,13 @@ pub struct Model {
     pub id: i64,
     /// To whom.
     pub lis_endpoint_id: i64,
-    /// What; one delivery per message.
+    /// What. A message waits once at a time; one that is sent again has a row for each time.
     pub hl7_message_id: i64,
     /// Order it carries.
     pub lab_order_id: Option<i64>,
     /// What it asks for, such as a new order or a cancellation.
     pub kind: String,
-    /// `queued`, `sent`, `dead` or `cancelled`.
+    /// `queued`, `sent`, `dead`, `discarded` or `cancelled`.
     pub status: String,
     /// Attempts made.
     pub attempts: i32,
@@ -31,6 +31,18 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     /// When it was sent, given up or cancelled.
     pub finished_at: Option<DateTimeUtc>,
+    /// Why it was given up, as the retry rule calls it.
+    pub dead_reason: Option<String>,
+    /// Error code of the peer (table 0357), where it gave one.
+    pub error_code: Option<String>,
+    /// Who put a dead letter aside.
+    pub discarded_by: Option<String>,
+    /// When.
+    pub discarded_at: Option<DateTimeUtc>,
+    /// Why, in that person's words.
+    pub discard_reason: Option<String>,
+    /// Whether it was sent before: what comes of it now never takes its order back.
+    pub again: bool,
 }
 
 super::plain_entity!("outbox");
