@@ -79,6 +79,17 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Whoever has the machine, the database and the keys in hand, at the command line.
+    pub fn operator() -> Self {
+        Self {
+            user_id: 0,
+            username: "operator".into(),
+            role: Role::InterfaceEngineer,
+            request_id: "cli".into(),
+            ip: None,
+        }
+    }
+
     /// The service acting by itself, as in a background job or at the MLLP door.
     pub fn system(task: &str) -> Self {
         Self {

@@ -47,6 +47,7 @@ mod m0031_review_decisions;
 mod m0032_outside_order_numbers;
 mod m0033_order_sources;
 mod m0040_dead_letters;
+mod m0041_message_replays;
 
 /// Takes the steps a database lacks, and takes them back.
 pub struct Migrator;
@@ -86,6 +87,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0032_outside_order_numbers::STEP),
             Box::new(m0033_order_sources::STEP),
             Box::new(m0040_dead_letters::Step),
+            Box::new(m0041_message_replays::STEP),
         ]
     }
 }

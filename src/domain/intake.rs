@@ -2,12 +2,14 @@
 //! decided in one go leaves the same rows as its messages one by one, because every decision is applied to
 //! [`Known`] before the next message is looked at.
 
+mod again;
 mod decide;
 mod known;
 mod ties;
 
 pub use self::{
-    decide::{any_held, decide, decide_for},
+    again::{Judgement, NewTie, judge_again, tie_again},
+    decide::{any_held, certain_owner, decide, decide_for},
     known::{CurrentResult, Known, KnownOrder, KnownPatient, KnownTest, Shown, ShownDocument},
 };
 use super::{

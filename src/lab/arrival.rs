@@ -87,13 +87,23 @@ impl Arrival {
         fallback: &Profile,
         peer: Option<IpAddr>,
     ) -> Result<Self, SecurityError> {
+        Self::read_at(ctx, frame, (profile, fallback), peer, ctx.clock.now())
+    }
+
+    /// The same for a frame that arrived at some other time. The profile, and the one in its stead.
+    pub fn read_at(
+        ctx: &Ctx,
+        frame: Frame,
+        (profile, fallback): (Option<Profile>, &Profile),
+        peer: Option<IpAddr>,
+        received_at: DateTime<Utc>,
+    ) -> Result<Self, SecurityError> {
         let (bytes, oversize) = match frame {
             Frame::Message(bytes) => (bytes, None),
             Frame::Oversize { head, size } => (head, Some(size)),
         };
         let known = profile.is_some();
         let profile = profile.unwrap_or_else(|| fallback.clone());
-        let received_at = ctx.clock.now();
         let reading = match oversize {
             Some(_) => over_the_cap(&bytes),
             None => read(&bytes, &profile, known, received_at),

@@ -11,6 +11,7 @@ mod event;
 mod held;
 mod load;
 mod preview;
+mod replay;
 mod rows;
 mod save;
 mod unmapped;
@@ -20,6 +21,7 @@ use std::{collections::HashMap, time::Instant};
 pub(super) use held::{Footprint, HeldBlocks, OrderBefore, file_held};
 pub(super) use load::known_patient;
 pub(super) use preview::{Preview, preview};
+pub(super) use replay::{Replayed, replay};
 use rows::Filed;
 pub(super) use rows::{set_assessment, source_in_message, stated};
 pub(super) use save::annotate;
@@ -29,14 +31,14 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     answer::{Reply, Verdict},
     arrival::{Arrival, Content},
-    endpoint_profile::Unmatched,
+    endpoint_profile::{Profile, Unmatched},
     error::LabError,
     rules,
 };
 use crate::{
     context::Ctx,
     domain::{
-        intake::{Decision, Ids, Rules, any_held, decide},
+        intake::{Decision, Ids, Known, Rules, any_held, decide},
         report::ReportedMessage,
     },
     hl7::{ErrorCode, Fault, Location, SegmentName},
@@ -336,7 +338,11 @@ fn results(arrival: &Arrival) -> Option<&ReportedMessage> {
 
 /// Whether the endpoint wants results back whose patient is not certain, and these are such.
 fn turned_away(arrival: &Arrival, results: &ReportedMessage, loaded: &load::Loaded, rules: &Rules) -> bool {
-    arrival.profile.habits.unmatched == Unmatched::Reject && any_held(results, &loaded.known, rules)
+    turned_away_by(&arrival.profile, results, &loaded.known, rules)
+}
+
+fn turned_away_by(profile: &Profile, results: &ReportedMessage, known: &Known, rules: &Rules) -> bool {
+    profile.habits.unmatched == Unmatched::Reject && any_held(results, known, rules)
 }
 
 fn replies(receipt: &Receipt, settled: &[Settled<'_>]) -> Vec<Reply> {

@@ -45,6 +45,7 @@ pub mod reception;
 mod record_attempt;
 pub mod record_result;
 pub mod register_patient;
+pub mod replay_message;
 mod requeue;
 pub mod resend_message;
 pub mod resend_order;

@@ -10,7 +10,7 @@ use super::{
     access::{self, Resource},
     error::LabError,
     page::{self, Page, PageRequest},
-    views::{MessageDetail, MessageView},
+    views::{MessageDetail, MessageView, PastReplayView},
 };
 use crate::{
     context::{Caller, Ctx},
@@ -24,7 +24,7 @@ use crate::{
     },
     store::entity::{
         hl7_message::{Column, Entity, Model},
-        lab_result,
+        lab_result, message_replay,
     },
 };
 
@@ -120,7 +120,8 @@ pub async fn read_message(ctx: &Ctx, caller: &Caller, id: i64) -> Result<Message
     let tree = if with_content { parsed(&open(ctx, &row)?, row.charset.as_deref()) } else { Value::Null };
     let action = if with_content { Action::ReadRawMessage } else { Action::ReadMessage };
     access::seen(ctx, caller, action, Resource::one("hl7_message", id, row.patient_id.as_slice())).await?;
-    Ok(MessageDetail::new(&row, tree, results))
+    let replays = replays_of(ctx, id).await?;
+    Ok(MessageDetail::new(&row, tree, results, replays))
 }
 
 /// The bytes of a message as they crossed the wire.
@@ -151,6 +152,15 @@ async fn results_of(ctx: &Ctx, message: i64) -> Result<Vec<i64>, DbErr> {
         .into_tuple()
         .all(ctx.db.reader())
         .await
+}
+
+async fn replays_of(ctx: &Ctx, message: i64) -> Result<Vec<PastReplayView>, DbErr> {
+    let rows = message_replay::Entity::find()
+        .filter(message_replay::Column::Hl7MessageId.eq(message))
+        .order_by_asc(message_replay::Column::Id)
+        .all(ctx.db.reader())
+        .await?;
+    Ok(rows.into_iter().map(PastReplayView::from).collect())
 }
 
 /// The messages in a file, each as a tree; `null` for what cannot be read as a message. Charts are not touched.

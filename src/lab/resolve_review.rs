@@ -45,6 +45,8 @@ use crate::{
 /// How often a decision that lost a race against a message that came in is made anew.
 const RACES: u32 = 5;
 const KIND: &str = "review_item";
+/// Why an item was filed without a person's look at it.
+const BY_RULE: &str = "run again: certain by the rules of the intake";
 
 /// Files what an item holds to a patient. Errors: `NotFound` for the item or the patient; `Conflict`, with who and when, if
 /// the item is decided already.
@@ -131,6 +133,40 @@ pub async fn reject_review(
     resolution.closed_alerts = alerts::close(ctx, &mut tx, caller, &case.item, reason).await?;
     resolution.reason = Some(reason.to_owned());
     finish(ctx, tx, caller, case, resolution, &[]).await.map(ReviewItemView::whole)
+}
+
+/// Files an item to the patient whom the rules of the intake name for it by now, in the caller's transaction. Errors:
+/// `Conflict` when it is decided already, or reads otherwise now.
+pub(super) async fn link_by_rule(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    caller: &Caller,
+    id: i64,
+    patient_id: i64,
+) -> Result<(), LabError> {
+    let case = Case::take(tx, id, Verb::Link).await?;
+    let held = case.read(ctx, tx).await?;
+    let patient = reviews::lock_patient(tx, patient_id).await?.ok_or(LabError::NotFound("Patient"))?;
+    in_use(&patient)?;
+    let resolution = Resolution { reason: Some(BY_RULE.into()), ..Resolution::new(ctx, caller, Verb::Link) };
+    let resolution = file(ctx, tx, &case, &held, patient, resolution).await?;
+    case.decide(tx, resolution).await?;
+    Ok(())
+}
+
+/// Closes an item whose registration was applied after all, in the caller's transaction.
+pub(super) async fn close_by_rule(
+    ctx: &Ctx,
+    tx: &Tx,
+    caller: &Caller,
+    id: i64,
+    patient_id: Option<i64>,
+) -> Result<(), LabError> {
+    let case = Case::take(tx, id, Verb::Link).await?;
+    let resolution = Resolution::new(ctx, caller, Verb::Link);
+    let resolution = Resolution { reason: Some(BY_RULE.into()), patient_id, ..resolution };
+    case.decide(tx, resolution).await?;
+    Ok(())
 }
 
 /// Takes a decision back. Errors: `Conflict` when there is none, or when later results build on what was filed.

@@ -97,7 +97,7 @@ pub fn is_one_of<C: ColumnTrait>(backend: DbBackend, column: C, texts: &[String]
 }
 
 /// A value as PostgreSQL reads it back from JSON: bytes in its hexadecimal form, times in RFC 3339.
-fn json(value: Value) -> Json {
+pub(super) fn json(value: Value) -> Json {
     match value {
         Value::Bytes(Some(bytes)) => Json::String(format!("\\x{}", hex(&bytes))),
         Value::ChronoDateTimeUtc(Some(time)) => Json::String(time.to_rfc3339()),

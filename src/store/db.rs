@@ -220,6 +220,11 @@ impl Tx {
         self.events.push(event);
     }
 
+    /// How many rows will be added to `alert_events`.
+    pub fn events_to_come(&self) -> usize {
+        self.events.len()
+    }
+
     /// Whether this transaction runs on PostgreSQL.
     pub fn is_postgres(&self) -> bool {
         self.transaction.get_database_backend() == DbBackend::Postgres

@@ -17,6 +17,7 @@ pub mod outbox;
 pub mod patients;
 pub mod reports;
 pub mod reviews;
+pub mod row_changes;
 
 /// Whether the database refused a row because a unique index holds it already.
 pub fn is_unique_violation(error: &sea_orm::DbErr) -> bool {

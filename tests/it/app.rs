@@ -145,6 +145,11 @@ impl TestApp {
         &self.service.as_ref().unwrap().ctx
     }
 
+    /// The settings it was started with, by their environment names.
+    pub(crate) fn settings(&self) -> &[(String, String)] {
+        &self.settings
+    }
+
     /// Says that this test ends with messages waiting on purpose.
     pub(crate) fn leaves_work(&mut self) {
         self.leaves_work = true;

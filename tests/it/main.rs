@@ -27,6 +27,7 @@ mod outside_order_flow;
 mod peer_flow;
 mod postgres;
 mod profile_flow;
+mod replay_flow;
 mod resend_flow;
 mod result_flow;
 mod review_cases;

@@ -49,11 +49,17 @@ pub fn decide_for(
     decision
 }
 
+/// Whom a block is filed to without a person's word, if so.
+pub fn certain_owner(block: &PatientBlock, known: &Known, rules: &Rules) -> Option<PatientId> {
+    owner(block, known, rules).ok().map(|(patient, _)| patient.id)
+}
+
 /// Whether anything in a message would have to wait for a person.
 pub fn any_held(message: &ReportedMessage, known: &Known, rules: &Rules) -> bool {
     message.blocks.iter().any(|block| owner(block, known, rules).is_err())
 }
 
+/// Whose a block is, or why only a person can say.
 fn owner(
     block: &PatientBlock,
     known: &Known,
@@ -81,12 +87,12 @@ fn owner(
 const FILLER_MAX: usize = 100;
 
 /// Everything at hand while one message is decided.
-struct Desk<'a> {
-    message: &'a ReportedMessage,
-    rules: &'a Rules,
-    known: &'a mut Known,
-    ids: &'a mut Ids,
-    decision: &'a mut Decision,
+pub(super) struct Desk<'a> {
+    pub(super) message: &'a ReportedMessage,
+    pub(super) rules: &'a Rules,
+    pub(super) known: &'a mut Known,
+    pub(super) ids: &'a mut Ids,
+    pub(super) decision: &'a mut Decision,
 }
 
 type HeldWith = (Held, Vec<matching::ScoredCandidate>);
@@ -241,7 +247,7 @@ impl Desk<'_> {
         self.known.current.insert((key, result.patient), next);
     }
 
-    fn observation(&self, at: Place) -> (&Report, &Observation) {
+    pub(super) fn observation(&self, at: Place) -> (&Report, &Observation) {
         let report = &self.message.blocks[at.block].reports[at.report];
         (report, &report.observations[at.observation])
     }
@@ -263,7 +269,7 @@ impl Desk<'_> {
         }
     }
 
-    fn loinc(&self, observation: &Observation) -> Option<String> {
+    pub(super) fn loinc(&self, observation: &Observation) -> Option<String> {
         let sent = observation.code.loinc.clone();
         let system = observation.code.system.as_deref().unwrap_or_default();
         sent.or_else(|| {
@@ -271,7 +277,7 @@ impl Desk<'_> {
         })
     }
 
-    fn assess(
+    pub(super) fn assess(
         &self,
         at: Place,
         shown: &Shown,
@@ -311,7 +317,7 @@ impl Desk<'_> {
     }
 
     /// Moves the test, and with it the order.
-    fn progress(&mut self, order_id: OrderId, test_id: OrderTestId, report: &Report) {
+    pub(super) fn progress(&mut self, order_id: OrderId, test_id: OrderTestId, report: &Report) {
         let Some(order) = self.known.orders.get_mut(&order_id) else { return };
         let Some(test) = order.tests.iter_mut().find(|test| test.id == test_id) else { return };
         let arrived = (!report.observations.is_empty()).then_some(TestStatus::Partial);

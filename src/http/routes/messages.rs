@@ -18,8 +18,9 @@ use crate::http::page::Page;
 use crate::http::plain_text::line;
 use crate::http::reader::{FromFields, Reader};
 use crate::lab::read_messages::{self, MessageFilter};
+use crate::lab::replay_message;
 use crate::lab::resend_message;
-use crate::lab::views::{MessageDetail, MessageView};
+use crate::lab::views::{MessageDetail, MessageView, ReplayView};
 
 const TAG: &str = "HL7 Messages";
 const DIRECTIONS: [&str; 2] = ["inbound", "outbound"];
@@ -32,6 +33,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(get_message))
         .routes(routes!(read_raw_message))
         .routes(routes!(resend_message))
+        .routes(routes!(replay_message))
 }
 
 #[derive(Validate, IntoParams)]
@@ -144,4 +146,34 @@ async fn resend_message(
     PathId(id): PathId<i64>,
 ) -> Result<(StatusCode, Json<MessageView>), ApiError> {
     Ok((StatusCode::ACCEPTED, Json(resend_message::resend_message(&app.ctx, &caller, id).await?)))
+}
+
+#[derive(Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ReplayQuery {
+    /// Only show what would change.
+    #[param(required = false)]
+    dry_run: bool,
+}
+
+impl FromFields for ReplayQuery {
+    fn read(fields: &mut Reader<'_>) -> Self {
+        Self { dry_run: fields.bool_or("dry_run", false) }
+    }
+}
+
+/// Run a message that came in again, by the rules of today
+///
+/// Answers the differences row by row. What is stored as today's rules would store it does not change; what was refused, or
+/// waits for a person, is taken if nothing stands in its way any more, and a resend gets the new answer from then on.
+#[utoipa::path(post, path = "/api/hl7/messages/{message_id}/replay", tag = TAG,
+    params(("message_id" = i64, Path, description = "Id of the message"), ReplayQuery),
+    responses((status = 200, description = "What changed, or would", body = ReplayView)))]
+async fn replay_message(
+    SignedIn(caller): SignedIn,
+    State(app): State<App>,
+    PathId(id): PathId<i64>,
+    Query(query): Query<ReplayQuery>,
+) -> Result<Json<ReplayView>, ApiError> {
+    Ok(Json(replay_message::replay_message(&app.ctx, &caller, id, query.dry_run).await?))
 }

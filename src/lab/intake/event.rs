@@ -62,6 +62,8 @@ pub(super) struct Desk<'a> {
     pub(super) arrival: &'a Arrival,
     /// Row of the message, written before anything that points at it.
     pub(super) message: i64,
+    /// Whether the message waits for a person already, so that nothing need be said of that again.
+    pub(super) waits: bool,
 }
 
 /// The event in a message, when it is one.
@@ -124,7 +126,7 @@ pub(super) async fn settle(
     }
     let reused_id = messages.uses_known_id(arrival);
     let [mut ids] = reserve_ids(tx, [("hl7_messages", 1)]).await?;
-    let desk = Desk { ctx, rules, arrival, message: ids.pop_front().unwrap_or_default() };
+    let desk = Desk { ctx, rules, arrival, message: ids.pop_front().unwrap_or_default(), waits: false };
     desk.write_message(tx).await?;
     let applied = desk.apply(tx, event).await?;
     let ack = desk.settle(tx, &applied, reused_id).await?;
@@ -148,7 +150,8 @@ pub(super) fn filed<'a>(arrival: &Arrival, applied: &'a Applied, reused_id: bool
 }
 
 impl Desk<'_> {
-    async fn apply(&self, tx: &mut Tx, event: &Event) -> Result<Applied, DbErr> {
+    /// Applies an event.
+    pub(super) async fn apply(&self, tx: &mut Tx, event: &Event) -> Result<Applied, DbErr> {
         match event {
             Event::Appointment(appointment) => self.appointment(tx, appointment).await,
             Event::Admission(admission) => self.admission(tx, admission).await,

@@ -98,6 +98,27 @@ pub(super) async fn held(
     Ok(known)
 }
 
+/// Loads what filing a message needs that came some time ago, as this row, and was not filed then.
+pub(super) async fn late(
+    ctx: &Ctx,
+    tx: &Tx,
+    message: &ReportedMessage,
+    message_id: i64,
+) -> Result<Known, DbErr> {
+    let mut known = Known::default();
+    patients(ctx, tx, message.blocks.iter().map(|block| &block.claim), &mut known).await?;
+    load_orders(tx, std::iter::once(message), &mut known).await?;
+    load_results(tx, std::iter::once(message), Some(message_id), &mut known).await?;
+    Ok(known)
+}
+
+/// Loads the orders that a message names.
+pub(super) async fn orders_of(tx: &Tx, message: &ReportedMessage) -> Result<Known, DbErr> {
+    let mut known = Known::default();
+    load_orders(tx, std::iter::once(message), &mut known).await?;
+    Ok(known)
+}
+
 /// A patient as the decision looks at one.
 pub(crate) fn known_patient(row: patient::Model) -> KnownPatient {
     KnownPatient {
@@ -221,7 +242,8 @@ async fn load_results<'a>(
     Ok(())
 }
 
-fn current(row: lab_result::Model) -> CurrentResult {
+/// A version as the decision looks at the one that is shown.
+pub(super) fn current(row: lab_result::Model) -> CurrentResult {
     let comparator = row.comparator.and_then(|sign| sign.parse().ok());
     let text = row.value.clone().unwrap_or_default();
     let shown = Shown {

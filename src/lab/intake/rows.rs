@@ -128,7 +128,7 @@ pub(super) fn status(arrival: &Arrival, in_review: bool) -> &'static str {
 }
 
 /// Codes and locations, never content.
-fn error_detail(faults: &[Fault]) -> Option<String> {
+pub(super) fn error_detail(faults: &[Fault]) -> Option<String> {
     let all = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     Some(all).filter(|all| !all.is_empty())
 }

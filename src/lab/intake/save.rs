@@ -107,14 +107,27 @@ fn collect(ctx: &Ctx, tx: &mut Tx, entry: &Settled<'_>, written: &mut Rows) {
         facility: entry.arrival.header.sending_facility.key(),
         received_at: entry.arrival.received_at,
     };
+    collect_filed(ctx, tx, &around, decision, written);
+}
+
+/// Adds the rows of what a message of results does.
+pub(super) fn collect_filed(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    around: &rows::Surroundings<'_>,
+    decision: &Decision,
+    written: &mut Rows,
+) {
+    let now = ctx.clock.now();
+    let (content, message) = (around.message, around.message_id);
     let escalate_at = now + chrono::Duration::from_std(ctx.config.alert_escalation).unwrap_or_default();
     written.reports.extend(decision.reports.iter().map(|new| rows::report(content, message, new, now)));
-    written.results.extend(decision.results.iter().map(|new| rows::result(&around, new)));
+    written.results.extend(decision.results.iter().map(|new| rows::result(around, new)));
     written.superseded.extend(decision.superseded.iter().map(|id| id.get()));
-    written.alerts.extend(decision.alerts.iter().map(|new| rows::alert(&around, new, now, escalate_at)));
-    written.reviews.extend(decision.reviews.iter().map(|review| rows::review(&around, review, now)));
+    written.alerts.extend(decision.alerts.iter().map(|new| rows::alert(around, new, now, escalate_at)));
+    written.reviews.extend(decision.reviews.iter().map(|review| rows::review(around, review, now)));
     for new in &decision.alerts {
-        tx.emit(rows::alert_event(&around, new, now));
+        tx.emit(rows::alert_event(around, new, now));
     }
 }
 

@@ -43,6 +43,11 @@ pub(super) async fn undo_once(
     let mut tx = db::write(&ctx.db, "undo_review").await?;
     let case = Case::take(&tx, id, Verb::Undo).await?;
     let decided = case.resolution()?;
+    if decided.action == Verb::Link && decided.made.is_none() {
+        return Err(LabError::Conflict(
+            "A registration that was applied is mended where it comes from, and sent again".into(),
+        ));
+    }
     let mut undone = json!({ "by": caller.username, "at": ctx.clock.now(), "reason": reason });
     if let Some(made) = &decided.made {
         take_out(ctx, &mut tx, caller, made).await?;

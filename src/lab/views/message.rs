@@ -3,6 +3,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::PastReplayView;
 use crate::store::entity::hl7_message;
 
 /// One line of the message log.
@@ -101,6 +102,8 @@ pub struct MessageDetail {
     pub tree: Value,
     /// Results it brought.
     pub lab_result_ids: Vec<i64>,
+    /// Runs of it that changed something, oldest first.
+    pub replays: Vec<PastReplayView>,
 }
 
 impl From<&hl7_message::Model> for MessageView {
@@ -134,7 +137,12 @@ impl From<&hl7_message::Model> for MessageView {
 
 impl MessageDetail {
     /// Puts the parts together.
-    pub fn new(row: &hl7_message::Model, tree: Value, lab_result_ids: Vec<i64>) -> Self {
+    pub fn new(
+        row: &hl7_message::Model,
+        tree: Value,
+        lab_result_ids: Vec<i64>,
+        replays: Vec<PastReplayView>,
+    ) -> Self {
         let text = row.ack_bytes.as_deref().map(|bytes| String::from_utf8_lossy(bytes).replace('\r', "\n"));
         Self {
             message: MessageView::from(row),
@@ -154,6 +162,7 @@ impl MessageDetail {
             charset: row.charset.clone(),
             tree,
             lab_result_ids,
+            replays,
         }
     }
 }

@@ -42,6 +42,7 @@ pub mod lab_order_test;
 pub mod lab_report;
 pub mod lab_result;
 pub mod lis_endpoint;
+pub mod message_replay;
 pub mod outbox;
 pub mod patient;
 pub mod patient_identifier;

@@ -306,6 +306,10 @@ impl Desk<'_> {
         claim: &PatientClaim,
         mut applied: Applied,
     ) -> Result<Applied, DbErr> {
+        applied.in_review = true;
+        if self.waits {
+            return Ok(applied);
+        }
         let item = review_item::ActiveModel {
             hl7_message_id: Set(self.message),
             reason: Set(reason.to_owned()),
@@ -318,7 +322,6 @@ impl Desk<'_> {
             ..Default::default()
         };
         item.insert(&**tx).await?;
-        applied.in_review = true;
         Ok(applied)
     }
 }
