@@ -9,6 +9,7 @@ pub mod appointments;
 pub mod arrival;
 pub mod cancel_order;
 pub mod code_maps;
+mod correct_order;
 pub mod dead_letters;
 pub mod deliver;
 pub mod demo_data;

@@ -89,7 +89,7 @@ fn lock_number(username: &str, key: &str) -> i64 {
     digest.iter().take(8).fold(0, |number, byte| (number << 8) | i64::from(*byte))
 }
 
-async fn check_references(tx: &Tx, new: &NewOrder) -> Result<(), LabError> {
+pub(super) async fn check_references(tx: &Tx, new: &NewOrder) -> Result<(), LabError> {
     let patient = patients::find(&**tx, new.patient_id).await?.ok_or(LabError::NotFound("Patient"))?;
     if patient.merged_into_id.is_some() {
         let survivor = patients::survivor(&**tx, patient.id).await?.map_or(patient.id, |row| row.id);
@@ -165,7 +165,10 @@ fn order_row(ctx: &Ctx, caller: &Caller, new: NewOrder) -> lab_order::ActiveMode
 }
 
 /// The tests with what the catalogue says of them. A code that it does not know is sent as given: the lab may.
-async fn named_tests(tx: &Tx, codes: &[String]) -> Result<Vec<lab_order_test::ActiveModel>, LabError> {
+pub(super) async fn named_tests(
+    tx: &Tx,
+    codes: &[String],
+) -> Result<Vec<lab_order_test::ActiveModel>, LabError> {
     let catalogue = orders::catalogue(&**tx, codes.to_vec()).await?;
     if catalogue.iter().any(|entry| !entry.active) {
         return Err(LabError::invalid(

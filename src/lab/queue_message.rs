@@ -54,7 +54,9 @@ pub(super) async fn queue_message(
         encounter: encounter.as_ref(),
         endpoint,
     };
-    let encoded = encode(&ctx.config, &parts, action, ctx.clock.now());
+    // The time stands in the control id, and two messages of one order must not share it, however soon the second follows.
+    let turn = chrono::Duration::milliseconds(outbox::count_of_order(&**tx, order.id).await?.cast_signed());
+    let encoded = encode(&ctx.config, &parts, action, ctx.clock.now() + turn);
     let message = message_row(ctx, order, endpoint, encoded)?.insert(&**tx).await?;
     outbox_entry(ctx, &message, action).insert(&**tx).await?;
     Ok(message.id)

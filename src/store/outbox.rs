@@ -1,8 +1,8 @@
 //! Messages that wait to be sent, and every try to send them.
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect, Select,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Select,
 };
 
 use super::entity::{delivery_attempt, outbox};
@@ -55,6 +55,11 @@ pub async fn lock_of_order(
         .lock_exclusive()
         .all(connection)
         .await
+}
+
+/// How many messages were queued of an order.
+pub async fn count_of_order(connection: &impl ConnectionTrait, order: i64) -> Result<u64, DbErr> {
+    outbox::Entity::find().filter(outbox::Column::LabOrderId.eq(order)).count(connection).await
 }
 
 /// Everything that was queued of a message, the oldest first, held until the end of the transaction.

@@ -12,6 +12,7 @@ mod batch_flow;
 mod batch_property;
 mod corpus_files;
 mod corpus_flow;
+mod correct_flow;
 mod dead_letter_flow;
 mod directory_flow;
 mod document_flow;

@@ -19,7 +19,7 @@ use crate::http::reader::{FromFields, Reader};
 use crate::lab::cancel_order;
 use crate::lab::place_order::{self, NewOrder};
 use crate::lab::read_orders::{self, OrderFilter};
-use crate::lab::resend_order;
+use crate::lab::resend_order::{self, Correction};
 use crate::lab::views::{OrderDetail, OrderView};
 
 const TAG: &str = "Lab Orders";
@@ -87,6 +87,58 @@ impl LabOrderCreate {
             diagnosis_codes: self.diagnosis_codes,
             note: self.note,
             idempotency_key: key.idempotency_key,
+        }
+    }
+}
+
+/// What of an order is corrected. A field that is absent stays as it is.
+#[derive(Validate, ToSchema)]
+#[allow(clippy::option_option, reason = "absent and null are two things here")]
+struct LabOrderCorrection {
+    /// What is ordered.
+    #[validate(length(min = 1, max = 100))]
+    test_codes: Option<Vec<String>>,
+    /// Who orders.
+    ordering_provider: Option<String>,
+    /// `R` routine, `S` stat, `A` as soon as possible.
+    priority: Option<String>,
+    /// Diagnoses (ICD).
+    #[validate(length(max = 50))]
+    diagnosis_codes: Option<Vec<String>>,
+    /// Note to the laboratory; null takes it away.
+    #[schema(value_type = Option<String>)]
+    note: Option<Option<String>>,
+    /// During which visit; null takes it away.
+    #[schema(value_type = Option<i64>)]
+    encounter_id: Option<Option<i64>>,
+    /// The laboratory.
+    lis_endpoint_id: Option<i64>,
+}
+
+impl FromFields for LabOrderCorrection {
+    fn read(fields: &mut Reader<'_>) -> Self {
+        Self {
+            test_codes: fields.opt_str_list("test_codes"),
+            ordering_provider: fields.opt_str("ordering_provider"),
+            priority: fields.opt_choice("priority", &PRIORITIES).map(str::to_owned),
+            diagnosis_codes: fields.opt_str_list("diagnosis_codes"),
+            note: fields.patch("note", Reader::opt_str),
+            encounter_id: fields.patch("encounter_id", Reader::opt_int),
+            lis_endpoint_id: fields.opt_int("lis_endpoint_id"),
+        }
+    }
+}
+
+impl From<LabOrderCorrection> for Correction {
+    fn from(body: LabOrderCorrection) -> Self {
+        Self {
+            test_codes: body.test_codes,
+            ordering_provider: body.ordering_provider,
+            priority: body.priority,
+            diagnosis_codes: body.diagnosis_codes,
+            note: body.note,
+            encounter_id: body.encounter_id,
+            lis_endpoint_id: body.lis_endpoint_id,
         }
     }
 }
@@ -196,14 +248,20 @@ async fn cancel_lab_order(
     Ok((StatusCode::ACCEPTED, Json(cancel_order::cancel_order(&app.ctx, &caller, id).await?)))
 }
 
-/// Send an order again whose delivery failed
-#[utoipa::path(post, path = "/api/lab-orders/{order_id}/resend", tag = TAG,
+/// Send an order again that was given up or refused
+///
+/// Without a body, or with an empty one, the same bytes under the same control id. With fields, a new message that points at
+/// the one before; the history says which fields were corrected. 409 in any other state.
+#[utoipa::path(post, path = "/api/lab-orders/{order_id}/resend", tag = TAG, request_body = Option<LabOrderCorrection>,
     params(("order_id" = i64, Path, description = "Id of the order")),
     responses((status = 202, description = "Queued", body = OrderView)))]
 async fn resend_lab_order(
     SignedIn(caller): SignedIn,
     State(app): State<App>,
     PathId(id): PathId<i64>,
+    body: Option<Body<LabOrderCorrection>>,
 ) -> Result<(StatusCode, Json<OrderView>), ApiError> {
-    Ok((StatusCode::ACCEPTED, Json(resend_order::resend_order(&app.ctx, &caller, id).await?)))
+    let correction = body.map(|Body(body)| body.into()).unwrap_or_default();
+    let order = resend_order::resend_order(&app.ctx, &caller, id, correction).await?;
+    Ok((StatusCode::ACCEPTED, Json(order)))
 }

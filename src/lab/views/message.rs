@@ -44,6 +44,8 @@ pub struct MessageView {
     pub patient_id: Option<i64>,
     /// Order it belongs to.
     pub lab_order_id: Option<i64>,
+    /// The message that this one was sent in the place of, corrected.
+    pub original_message_id: Option<i64>,
     /// Why it was refused: codes and locations, never content.
     pub error_detail: Option<String>,
     /// How often the same bytes came again and got the same answer.
@@ -127,6 +129,7 @@ impl From<&hl7_message::Model> for MessageView {
             size_bytes: row.size_bytes,
             patient_id: row.patient_id,
             lab_order_id: row.lab_order_id,
+            original_message_id: row.original_message_id,
             error_detail: row.error_detail,
             duplicates_seen: row.duplicates_seen,
             received_at: row.received_at,

@@ -18,7 +18,7 @@ pub struct OrderView {
     pub encounter_id: Option<i64>,
     /// The codes as ordered.
     pub test_codes: Vec<String>,
-    /// One entry for each code.
+    /// One entry for each code; a correction leaves those that it called off, as `cancelled`.
     pub tests: Vec<OrderTestView>,
     /// Who ordered.
     pub ordering_provider: String,
