@@ -50,12 +50,17 @@ impl Event {
         }
     }
 
-    /// The patient it is about first.
-    pub fn claim(&self) -> Option<&PatientClaim> {
+    /// Whether it makes two charts one.
+    pub fn is_merge(&self) -> bool {
+        matches!(self, Self::Admission(admission) if admission.kind.is_merge())
+    }
+
+    /// All patients it is about.
+    pub fn claims(&self) -> Vec<&PatientClaim> {
         match self {
-            Self::Appointment(appointment) => appointment.claim.as_ref(),
-            Self::Admission(admission) => admission.people.first().map(|person| &person.claim),
-            Self::Orders(orders) => orders.people.first().and_then(|person| person.claim.as_ref()),
+            Self::Appointment(appointment) => appointment.claim.iter().collect(),
+            Self::Admission(admission) => admission.people.iter().map(|person| &person.claim).collect(),
+            Self::Orders(orders) => orders.people.iter().filter_map(|person| person.claim.as_ref()).collect(),
         }
     }
 }

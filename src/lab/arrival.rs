@@ -65,6 +65,18 @@ pub struct Arrival {
     reply_id: String,
 }
 
+/// The lane of a patient, if the claim has any number.
+fn lane_of_patient(claim: &PatientClaim) -> Option<u8> {
+    // The medical record number, wherever it stands: a sender may put its numbers in another order next time.
+    let record_number = claim.identifiers.iter().find(|identifier| identifier.kind.as_deref() == Some("MR"));
+    let key = record_number.or(claim.identifiers.first())?;
+    Some(lane_of(key.value.trim().as_bytes()))
+}
+
+fn lane_of(key: &[u8]) -> u8 {
+    key.iter().fold(0, |sum: u8, byte| sum.wrapping_mul(31).wrapping_add(*byte))
+}
+
 /// Who sends, as far as MSH says before anything else is read.
 pub fn sender_names(frame: &Frame) -> (String, String) {
     let bytes = match frame {
@@ -130,24 +142,27 @@ impl Arrival {
     }
 
     /// A number that is the same for all messages that can touch the same rows: those of one patient, and the same bytes
-    /// sent twice. A message that names several patients goes by the first; what it shares with another lane is left to
-    /// the database's locks and indexes.
+    /// sent twice. A message that names several patients goes by the first; see [`Arrival::is_of_several_lanes`].
     pub fn lane(&self) -> u8 {
-        // The medical record number, wherever it stands: a sender may put its numbers in another order next time.
-        let identifiers = self.claim().map_or(&[][..], |claim| claim.identifiers.as_slice());
-        let record_number = identifiers.iter().find(|identifier| identifier.kind.as_deref() == Some("MR"));
-        let key = record_number
-            .or(identifiers.first())
-            .map_or(self.hash.as_bytes(), |identifier| identifier.value.trim().as_bytes());
-        key.iter().fold(0, |sum: u8, byte| sum.wrapping_mul(31).wrapping_add(*byte))
+        let own = lane_of(self.hash.as_bytes());
+        self.claims().first().map_or(own, |claim| lane_of_patient(claim).unwrap_or(own))
     }
 
-    /// The patient it is about first.
-    fn claim(&self) -> Option<&PatientClaim> {
+    /// Whether it can touch rows of patients whose messages take other lanes: a merge, and reports, people or orders of
+    /// several patients.
+    pub fn is_of_several_lanes(&self) -> bool {
+        let is_merge = matches!(&self.content, Content::Event(event) if event.is_merge());
+        let mut lanes = self.claims().into_iter().map(lane_of_patient);
+        let first = lanes.next();
+        is_merge || lanes.any(|lane| Some(lane) != first)
+    }
+
+    /// The patients it is about.
+    fn claims(&self) -> Vec<&PatientClaim> {
         match &self.content {
-            Content::Results(results) => results.blocks.first().map(|block| &block.claim),
-            Content::Event(event) => event.claim(),
-            Content::Ignored | Content::Refused(..) | Content::StrayAck => None,
+            Content::Results(results) => results.blocks.iter().map(|block| &block.claim).collect(),
+            Content::Event(event) => event.claims(),
+            Content::Ignored | Content::Refused(..) | Content::StrayAck => Vec::new(),
         }
     }
 

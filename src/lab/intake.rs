@@ -11,6 +11,7 @@ mod event;
 mod held;
 mod load;
 mod preview;
+mod queue;
 mod replay;
 mod rows;
 mod save;
@@ -21,18 +22,18 @@ use std::{collections::HashMap, time::Instant};
 pub(super) use held::{Footprint, HeldBlocks, OrderBefore, file_held};
 pub(super) use load::known_patient;
 pub(super) use preview::{Preview, preview};
+pub use queue::{IntakeInbox, IntakeQueue, IntakeWatch, queue};
+use queue::{Submission, Work};
 pub(super) use replay::{Replayed, replay};
 use rows::Filed;
 pub(super) use rows::{set_assessment, source_in_message, stated};
 pub(super) use save::annotate;
 use sea_orm::DbErr;
-use tokio::sync::{mpsc, oneshot};
 
 use super::{
     answer::{Reply, Verdict},
     arrival::{Arrival, Content},
     endpoint_profile::{Profile, Unmatched},
-    error::LabError,
     rules,
 };
 use crate::{
@@ -50,73 +51,25 @@ use crate::{
 
 /// How long loaded rules are used before they are looked up again.
 const RULES_FRESH: std::time::Duration = std::time::Duration::from_secs(2);
-/// Workers on PostgreSQL.
-const WORKERS: usize = 2;
 /// Bytes of messages in one transaction at most, unless one alone has more. A document travels to PostgreSQL several times
 /// its length, and a statement of more than a gigabyte is refused, whoever is in it.
 const BATCH_BYTES: usize = 32 << 20;
 /// How often a batch that lost a race is decided anew.
 const RACES: u32 = 5;
 
-/// A message on its way to the worker.
-struct Submission {
-    arrival: Arrival,
-    reply: oneshot::Sender<Reply>,
-}
-
-/// The way to the workers. When it is full, whoever submits waits: back-pressure, not memory.
-#[derive(Clone)]
-pub struct IntakeQueue(Vec<mpsc::Sender<Submission>>);
-
-/// The worker's end of the queue.
-pub struct IntakeInbox(mpsc::Receiver<Submission>);
-
-/// Makes the queue, with an inbox for each worker. SQLite has one writer, so a second worker would only wait.
-pub fn queue(ctx: &Ctx) -> (IntakeQueue, Vec<IntakeInbox>) {
-    let workers = if ctx.db.is_postgres() { WORKERS } else { 1 };
-    let (senders, receivers): (Vec<_>, Vec<_>) =
-        (0..workers).map(|_| mpsc::channel(ctx.config.intake_queue.div_ceil(workers))).unzip();
-    (IntakeQueue(senders), receivers.into_iter().map(IntakeInbox).collect())
-}
-
-impl IntakeQueue {
-    /// Hands a message over. The answer comes when it is settled. Errors: `Unavailable` when the worker is gone.
-    pub async fn submit(&self, arrival: Arrival) -> Result<oneshot::Receiver<Reply>, LabError> {
-        let (reply, answer) = oneshot::channel();
-        let worker = usize::from(arrival.lane()) % self.0.len();
-        self.0[worker].send(Submission { arrival, reply }).await.map_err(|_| LabError::Unavailable)?;
-        Ok(answer)
-    }
-
-    /// A look at the workers that does not keep the queue open.
-    pub fn watch(&self) -> IntakeWatch {
-        IntakeWatch(self.0.iter().map(mpsc::Sender::downgrade).collect())
-    }
-}
-
-/// Tells whether the workers live.
-#[derive(Clone)]
-pub struct IntakeWatch(Vec<mpsc::WeakSender<Submission>>);
-
-impl IntakeWatch {
-    /// Whether messages can still be handed over.
-    pub fn is_alive(&self) -> bool {
-        self.0.iter().all(|queue| queue.upgrade().is_some_and(|queue| !queue.is_closed()))
-    }
-
-    /// The queue, as long as somebody keeps it open.
-    pub fn open(&self) -> Option<IntakeQueue> {
-        self.0.iter().map(mpsc::WeakSender::upgrade).collect::<Option<_>>().map(IntakeQueue)
-    }
-}
-
 /// The worker. Ends when every sender of the queue is gone and nothing waits.
 pub async fn run(ctx: Ctx, mut inbox: IntakeInbox) {
     let mut worker = Worker { ctx, rules: None, unmapped: unmapped::Seen::default() };
-    let mut batch = Vec::new();
     let limit = worker.ctx.config.intake_batch_max;
-    while inbox.0.recv_many(&mut batch, limit).await > 0 {
-        worker.settle(std::mem::take(&mut batch)).await;
+    while let Some(work) = inbox.next(limit).await {
+        match work {
+            Work::Batch(batch) => worker.settle(batch).await,
+            Work::Meeting(meeting, ours) => {
+                meeting.begin.wait().await;
+                worker.settle(ours).await;
+                meeting.end.wait().await;
+            }
+        }
     }
 }
 

@@ -24,6 +24,7 @@ flows!(
     merges_in_a_chain_and_oddities,
     a_result_finds_the_survivor,
     a_merge_beside_results_leaves_none_behind,
+    a_merge_keeps_its_place_among_registrations,
     observations_of_a_registration_are_told,
 );
 
@@ -296,5 +297,32 @@ async fn observations_of_a_registration_are_told(engine: Engine) {
     let answer = String::from_utf8(app.lab().await.exchange(&message).await).unwrap();
     assert!(answer.contains("MSA|AA|W1") && answer.contains("ERR||OBX^1|0^"), "{answer}");
     assert_eq!(app.count::<patient::Entity>().await, 1);
+    app.finish().await;
+}
+
+/// Patients take turns side by side, and a merge is about two of them.
+async fn a_merge_keeps_its_place_among_registrations(engine: Engine) {
+    const PAIRS: usize = 25;
+    let app = TestApp::start(engine).await;
+    let mut lab = app.lab().await;
+    let mut all = Vec::new();
+    for n in 0..PAIRS {
+        let sent = format!("202603020900{n:02}+0000");
+        let prior = format!("{}^^^MPS_PMS^MR||Roe^Ann||19800102|F", 700 + n);
+        let survivor = format!("{}^^^MPS_PMS^MR||Roe^Ann||19800102|F", 901 + n);
+        let merge = format!("MRG|{}^^^MPS_PMS^MR\r", 700 + n);
+        all.extend(wrap(adt("A01", &format!("A{n}"), &sent, &prior, "").as_bytes()));
+        all.extend(wrap(adt("A01", &format!("B{n}"), &sent, &survivor, "").as_bytes()));
+        all.extend(wrap(adt("A40", &format!("M{n}"), &sent, &survivor, &merge).as_bytes()));
+    }
+    lab.write(&all).await;
+    for _ in 0..3 * PAIRS {
+        assert_eq!(code(&lab.answer().await), "AA");
+    }
+    let reader = app.ctx().db.reader();
+    let people = patient::Entity::find().all(reader).await.unwrap();
+    let merged: Vec<&str> =
+        people.iter().filter(|row| row.merged_into_id.is_some()).map(|row| row.mrn.as_str()).collect();
+    assert_eq!((people.len(), merged.len()), (2 * PAIRS, PAIRS), "{merged:?}");
     app.finish().await;
 }

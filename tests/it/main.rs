@@ -29,6 +29,7 @@ mod peer_flow;
 mod postgres;
 mod profile_flow;
 mod replay_flow;
+mod replay_property;
 mod resend_flow;
 mod result_flow;
 mod review_cases;
