@@ -46,6 +46,7 @@ mod m0028_result_particulars;
 mod m0031_review_decisions;
 mod m0032_outside_order_numbers;
 mod m0033_order_sources;
+mod m0036_endpoint_code_maps;
 mod m0040_dead_letters;
 mod m0041_message_replays;
 
@@ -86,6 +87,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0031_review_decisions::Step),
             Box::new(m0032_outside_order_numbers::STEP),
             Box::new(m0033_order_sources::STEP),
+            Box::new(m0036_endpoint_code_maps::STEP),
             Box::new(m0040_dead_letters::Step),
             Box::new(m0041_message_replays::STEP),
         ]

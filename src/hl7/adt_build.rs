@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn events_come_back_as_written() {
-        let order = crate::hl7::orm::tests::order("2.5.1");
+        let order = crate::hl7::order_build::tests::order("2.5.1");
         for (event, name) in [(AdtEvent::A01, "A01"), (AdtEvent::A08, "A08"), (AdtEvent::A40, "A40")] {
             let prior_mrn = (event == AdtEvent::A40).then(|| "77|6".to_owned());
             let (envelope, patient) = (order.envelope.clone(), order.patient.clone());

@@ -5,6 +5,7 @@ use super::SegmentName;
 use super::datatypes::Coded;
 use super::escape::{Newline, encode};
 use super::message::Delimiters;
+use std::borrow::Cow;
 
 /// Writes a message segment by segment.
 pub struct Writer {
@@ -46,7 +47,7 @@ impl SegmentWriter<'_> {
     /// A plain text field; line ends become blanks.
     #[must_use]
     pub fn text(self, n: usize, text: &str) -> Self {
-        let safe = encode(text, &self.writer.delims, Newline::Blank).into_owned();
+        let safe = safe(text, self.writer.delims, Newline::Blank).into_owned();
         self.verbatim(n, safe)
     }
 
@@ -59,7 +60,7 @@ impl SegmentWriter<'_> {
     /// A long text; line ends become `\.br\`.
     #[must_use]
     pub fn long_text(self, n: usize, text: &str) -> Self {
-        let safe = encode(text, &self.writer.delims, Newline::Break).into_owned();
+        let safe = safe(text, self.writer.delims, Newline::Break).into_owned();
         self.verbatim(n, safe)
     }
 
@@ -118,10 +119,20 @@ impl SegmentWriter<'_> {
             if i > 0 {
                 joined.push(char::from(delimiter));
             }
-            joined.push_str(&encode(part, &self.writer.delims, Newline::Blank));
+            joined.push_str(&safe(part, self.writer.delims, Newline::Blank));
         }
         joined
     }
+}
+
+/// The text, escaped. Two quotation marks and nothing else would tell the receiver to delete what it has (chapter 2, the
+/// null value).
+fn safe(text: &str, delims: Delimiters, newline: Newline) -> Cow<'_, str> {
+    if text == "\"\"" {
+        let escape = char::from(delims.escape);
+        return Cow::Owned(format!("{escape}X2222{escape}"));
+    }
+    encode(text, &delims, newline)
 }
 
 /// A version such as `2.5.1` in numbers, so that it can be compared; none if it is not one.

@@ -8,7 +8,7 @@
 //!   message ── header, oru, orm, adt ──► owned typed values, in words of the laboratory
 //! ```
 //!
-//! What goes out: [`ack`] answers a received header ([`ack_orders`]: with a word on each order), [`orm`] writes orders; [`orr`], [`oru_build`]
+//! What goes out: [`ack`] answers a received header ([`ack_orders`]: with a word on each order), [`order_build`] writes orders; [`orr`], [`oru_build`]
 //! and [`adt_build`] are the other side of the conversation, used by the simulator. All of them
 //! share [`outbound`] and write through [`build`], where every value is escaped, so no name can add a segment.
 //!
@@ -42,6 +42,7 @@ pub mod message;
 pub mod number;
 pub mod observation;
 pub mod order;
+pub mod order_build;
 pub mod orm;
 pub mod orr;
 pub mod oru;

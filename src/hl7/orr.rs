@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn a_reply_is_read_as_written() {
         let reply = OrderReply {
-            envelope: crate::hl7::orm::tests::envelope("2.5.1"),
+            envelope: crate::hl7::order_build::tests::envelope("2.5.1"),
             code: AckCode::AA,
             acknowledged_id: "C|1".into(),
             orders: vec![OrderDecision {

@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn message(observations: Vec<ObservationOut>) -> ResultMessage {
-        let order = crate::hl7::orm::tests::order("2.5.1");
+        let order = crate::hl7::order_build::tests::order("2.5.1");
         let report = ReportOut {
             control: "RE".into(),
             order_status: "CM".into(),

@@ -105,15 +105,36 @@ pub struct ProviderOut {
     pub family: String,
     /// Given name.
     pub given: String,
+    /// Further given names.
+    pub middle: String,
+    /// `Jr.`
+    pub suffix: String,
     /// `Dr.`
     pub prefix: String,
 }
 
+/// An identifier of a provider is one word with a number in it; a name is not.
+fn is_provider_id(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '/' | '_');
+    text.len() <= 40 && text.chars().all(plain) && text.contains(|c: char| c.is_ascii_digit())
+}
+
 impl ProviderOut {
-    /// From free text, `Dr. Jane Smith` or `Smith, Jane`: titles to the prefix, the last word (or
-    /// what stands before the comma) to the family name. Free text in the identifier's place would
-    /// be taken for an identifier.
+    /// From what somebody typed. An identifier (`1234567890`) is one; `1234567890^Smith^Jane^Q^Jr.^Dr.` is XCN as it
+    /// stands. Anything else is a name, `Dr. Jane Smith` or `Smith, Jane`: titles to the prefix, the last word (or what
+    /// stands before the comma) to the family name. Free text in the identifier's place would be taken for an
+    /// identifier.
     pub fn from_text(text: &str) -> Self {
+        let parts: Vec<&str> = text.trim().split('^').map(str::trim).collect();
+        if is_provider_id(parts[0]) && parts.len() <= 6 {
+            let part = |n: usize| parts.get(n).copied().unwrap_or_default().to_owned();
+            let [id, family, given, middle, suffix, prefix] = [0, 1, 2, 3, 4, 5].map(part);
+            return Self { id, family, given, middle, suffix, prefix };
+        }
+        Self::from_name(text)
+    }
+
+    fn from_name(text: &str) -> Self {
         let (head, tail) = text.split_once(',').map_or((text, None), |(h, t)| (h, Some(t)));
         let mut words: Vec<&str> = head.split_whitespace().collect();
         let is_title =
@@ -124,11 +145,11 @@ impl ProviderOut {
             Some(tail) => (words.join(" "), tail.split_whitespace().collect::<Vec<_>>().join(" ")),
             None => (words.pop().unwrap_or_default().to_owned(), words.join(" ")),
         };
-        Self { id: String::new(), family, given, prefix }
+        Self { family, given, prefix, ..Self::default() }
     }
 
     pub(super) fn parts(&self) -> [&str; 6] {
-        [&self.id, &self.family, &self.given, "", "", &self.prefix]
+        [&self.id, &self.family, &self.given, &self.middle, &self.suffix, &self.prefix]
     }
 }
 
@@ -181,6 +202,23 @@ mod tests {
         for (text, expected) in table {
             let p = ProviderOut::from_text(text);
             assert_eq!([p.prefix.as_str(), &p.given, &p.family], expected, "{text}");
+            assert_eq!(p.id, "", "{text}");
+        }
+    }
+
+    #[test]
+    fn identifiers_stand_in_their_place() {
+        let table = [
+            ("1234567890", ["1234567890", "", "", "", "", ""]),
+            (" D-17 ", ["D-17", "", "", "", "", ""]),
+            ("D-17^Smith^Jane", ["D-17", "Smith", "Jane", "", "", ""]),
+            ("17^Smith^Jane^Q^Jr.^Dr.", ["17", "Smith", "Jane", "Q", "Jr.", "Dr."]),
+            ("X|Y^Z", ["", "X|Y^Z", "", "", "", ""]),
+            ("17^a^b^c^d^e^f", ["", "17^a^b^c^d^e^f", "", "", "", ""]),
+            ("Dr. No 7", ["", "7", "No", "", "", "Dr."]),
+        ];
+        for (text, expected) in table {
+            assert_eq!(ProviderOut::from_text(text).parts(), expected, "{text}");
         }
     }
 }

@@ -6,7 +6,10 @@ use chrono::{FixedOffset, NaiveDateTime, Offset, TimeZone};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::endpoint_doors::{DirectoryDoor, SftpDoor};
+use super::{
+    endpoint_doors::{DirectoryDoor, SftpDoor},
+    order_profile::OrderCodes,
+};
 use crate::{
     domain::{event::AdmissionKind, ids::EndpointId, result::ResultStatus},
     hl7::{charset::Charset, positions::Positions},
@@ -73,6 +76,12 @@ pub struct Habits {
     pub order_response: OrderResponse,
     /// Where orders have what only imaging needs.
     pub order_layout: OrderLayout,
+    /// Processing id (MSH-11) of the orders sent to it; `P` unless it is still being tried out.
+    pub processing_id: Option<String>,
+    /// Which code of a test comes first in the orders sent to it.
+    pub order_codes: OrderCodes,
+    /// Coding system of the diagnoses sent to it (DG1-2, DG1-3.3).
+    pub diagnosis_system: String,
     /// Standard position (`OBX-11`) to the one this sender uses (`OBX-10`).
     pub positions: BTreeMap<String, String>,
     /// Directory that its files appear in.
@@ -96,6 +105,9 @@ impl Default for Habits {
             charset_over_declared: false,
             order_response: OrderResponse::default(),
             order_layout: OrderLayout::default(),
+            processing_id: None,
+            order_codes: OrderCodes::default(),
+            diagnosis_system: "I10".to_owned(),
             positions: BTreeMap::new(),
             directory: None,
             sftp: None,
@@ -164,6 +176,13 @@ impl Habits {
         }
         if habits.processing_ids.iter().any(|id| !matches!(id.as_str(), "P" | "T" | "D")) {
             return Err(bad("processing_ids must be codes of table 0103: P, T, D"));
+        }
+        if habits.processing_id.as_deref().is_some_and(|id| !matches!(id, "P" | "T" | "D")) {
+            return Err(bad("processing_id must be a code of table 0103: P, T, D"));
+        }
+        let system = &habits.diagnosis_system;
+        if !(1..=20).contains(&system.len()) || !system.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(bad("diagnosis_system must be a coding system of table 0396, such as I10 or I9C"));
         }
         if habits.versions.iter().any(|version| !version.starts_with("2.")) {
             return Err(bad("versions must be of HL7 v2, such as 2.3 and 2.5.1"));
@@ -271,6 +290,10 @@ mod tests {
             json!({ "unmatched": "drop" }),
             json!({ "order_response": "orl" }),
             json!({ "order_layout": "medsynapse" }),
+            json!({ "processing_id": "X" }),
+            json!({ "order_codes": "loinc" }),
+            json!({ "diagnosis_system": "" }),
+            json!({ "diagnosis_system": "I|10" }),
             json!({ "positions": { "OBX-11": "OBR-25" } }),
             json!({ "positions": { "OBX": "OBX-3" } }),
             json!({ "directory": { "path": "city" } }),

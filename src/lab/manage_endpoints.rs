@@ -82,6 +82,8 @@ pub struct EndpointSettings {
     pub time_zone: String,
     /// Its deviations from the standard.
     pub profile: Value,
+    /// Our test codes and what it orders them by.
+    pub code_map: Value,
 }
 
 impl Default for EndpointSettings {
@@ -107,6 +109,7 @@ impl Default for EndpointSettings {
             charset: None,
             time_zone: "UTC".into(),
             profile: json!({}),
+            code_map: json!({}),
         }
     }
 }
@@ -135,6 +138,7 @@ impl EndpointSettings {
             charset: view.charset,
             time_zone: view.time_zone,
             profile: view.profile,
+            code_map: view.code_map,
         }
     }
 
@@ -159,6 +163,7 @@ impl EndpointSettings {
         row.charset = Set(self.charset);
         row.time_zone = Set(self.time_zone);
         row.profile = Set(self.profile);
+        row.code_map = Set(Some(self.code_map));
     }
 }
 

@@ -28,6 +28,7 @@ pub mod manage_endpoints;
 pub mod merge_patients;
 mod new_order;
 mod order_message;
+mod order_profile;
 pub mod order_progress;
 mod order_reply;
 mod outside_order;

@@ -5,13 +5,16 @@ mod tests;
 
 use chrono::{DateTime, FixedOffset, Utc};
 
-use super::views::strings;
+use super::{order_profile::OrderProfile, views::strings};
 use crate::{
     config::Config,
     hl7::{
         charset::Charset,
         message::Delimiters,
-        orm::{DiagnosisOut, Envelope, OrderAction, OrderMessage, PersonOut, ProviderOut, TestOut, VisitOut},
+        orm::{
+            DiagnosisOut, Envelope, OrderAction, OrderMessage, OrderShape, PersonOut, ProviderOut, TestOut,
+            VisitOut,
+        },
     },
     store::entity::{
         encounter, lab_order, lab_order_test, lis_endpoint, patient, patient_identifier, test_catalog,
@@ -32,6 +35,7 @@ pub(super) struct Parts<'a> {
 
 /// The bytes of a message, and what its row says of it.
 pub(super) struct Encoded {
+    pub(super) shape: OrderShape,
     pub(super) envelope: Envelope,
     pub(super) bytes: Vec<u8>,
     /// The text did not fit the lab's character set and went out in UTF-8, which MSH-18 says.
@@ -42,12 +46,13 @@ pub(super) struct Encoded {
 /// set lacks.
 pub(super) fn encode(config: &Config, parts: &Parts<'_>, action: OrderAction, now: DateTime<Utc>) -> Encoded {
     let mut message = order_message(config, parts, action, now);
-    if let Ok(bytes) = message.to_bytes() {
-        return Encoded { envelope: message.envelope, bytes, charset_replaced: false };
-    }
-    message.envelope.charset = Charset::UTF_8;
-    let bytes = message.build().into_bytes();
-    Encoded { envelope: message.envelope, bytes, charset_replaced: true }
+    let in_its_charset = message.to_bytes().ok();
+    let charset_replaced = in_its_charset.is_none();
+    let bytes = in_its_charset.unwrap_or_else(|| {
+        message.envelope.charset = Charset::UTF_8;
+        message.build().into_bytes()
+    });
+    Encoded { shape: message.shape, envelope: message.envelope, bytes, charset_replaced }
 }
 
 fn order_message(
@@ -57,22 +62,31 @@ fn order_message(
     now: DateTime<Utc>,
 ) -> OrderMessage {
     let Parts { order, patient, endpoint, .. } = parts;
+    let profile = OrderProfile::of(endpoint);
     let provider = ProviderOut::from_text(&order.ordering_provider);
-    let envelope = envelope(config, endpoint, control_id(action, now, order.id), local(endpoint, now));
+    let envelope =
+        envelope(config, (endpoint, &profile), control_id(action, now, order.id), local(endpoint, now));
     let diagnoses = strings(&order.diagnosis_codes).into_iter();
+    let tests = parts.tests.iter().map(|row| profile.service(test(row, parts.catalogue)));
     OrderMessage {
+        shape: profile.shape,
         visit: parts.encounter.map(|row| visit(row, &envelope.sending_facility, &provider)),
+        // IHE wants to know whose number it is. The others were always sent without, and laboratories know them so.
+        placer_namespace: match profile.shape {
+            OrderShape::OrmO01 => String::new(),
+            OrderShape::OmlO21 => envelope.sending_application.clone(),
+        },
         envelope,
         patient: person(patient, authority(config, parts)),
         action,
         placer_group: order.placer_order_number.clone(),
-        placer_namespace: String::new(),
         provider,
         priority: order.priority.clone(),
         entered_at: local(endpoint, order.created_at),
-        tests: parts.tests.iter().map(|row| test(row, parts.catalogue)).collect(),
+        code_order: profile.code_order,
+        tests: tests.collect(),
         diagnoses: diagnoses
-            .map(|code| DiagnosisOut { code, text: String::new(), system: "I10".to_owned() })
+            .map(|code| DiagnosisOut { code, text: String::new(), system: profile.diagnosis_system.clone() })
             .collect(),
         note: order.note.clone(),
     }
@@ -80,12 +94,11 @@ fn order_message(
 
 fn envelope(
     config: &Config,
-    endpoint: &lis_endpoint::Model,
+    (endpoint, profile): (&lis_endpoint::Model, &OrderProfile),
     control_id: String,
     time: DateTime<FixedOffset>,
 ) -> Envelope {
     let own = |text: &Option<String>, default: &str| or_default(text.as_deref().unwrap_or_default(), default);
-    let processing_id = endpoint.profile.get("processing_id").and_then(|id| id.as_str());
     // Only a commit acknowledgment is asked for: one that says the message is safe is what delivery waits for.
     let enhanced = endpoint.ack_mode == "enhanced";
     Envelope {
@@ -96,7 +109,7 @@ fn envelope(
         receiving_facility: or_default(&endpoint.receiving_facility, "LAB"),
         time,
         control_id,
-        processing_id: processing_id.filter(|id| matches!(*id, "P" | "T" | "D")).unwrap_or("P").to_owned(),
+        processing_id: profile.processing_id.clone(),
         version: endpoint.hl7_version.clone(),
         accept_ack: enhanced.then(|| "AL".to_owned()),
         application_ack: enhanced.then(|| "NE".to_owned()),

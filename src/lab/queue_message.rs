@@ -68,7 +68,8 @@ fn message_row(
     endpoint: &lis_endpoint::Model,
     encoded: Encoded,
 ) -> Result<hl7_message::ActiveModel, LabError> {
-    let Encoded { envelope, bytes, charset_replaced } = encoded;
+    let Encoded { shape, envelope, bytes, charset_replaced } = encoded;
+    let [code, event, structure] = shape.message_type().map(str::to_owned);
     let uid = random_hex::<16>()?;
     let warnings = if charset_replaced { json!([{"code": "charset_replaced"}]) } else { json!([]) };
     Ok(hl7_message::ActiveModel {
@@ -76,9 +77,9 @@ fn message_row(
         message_uid: Set(uid),
         direction: Set("outbound".into()),
         lis_endpoint_id: Set(endpoint.id),
-        message_type: Set("ORM".into()),
-        trigger_event: Set(Some("O01".into())),
-        message_structure: Set(Some("ORM_O01".into())),
+        message_type: Set(code),
+        trigger_event: Set(Some(event)),
+        message_structure: Set(Some(structure)),
         hl7_version: Set(Some(envelope.version)),
         message_control_id: Set(envelope.control_id),
         processing_id: Set(Some(envelope.processing_id)),

@@ -37,11 +37,6 @@ impl Lab {
     }
 }
 
-/// Whether we can send orders there in the form it wants them.
-fn takes_our_orders(row: &lis_endpoint::Model) -> bool {
-    endpoints::takes_orders(row) && row.order_message == "ORM_O01"
-}
-
 /// Chooses the lab of an order. `source`: who sent us the order, and must not get it back. Errors: `Invalid` when the lab
 /// named cannot take orders.
 pub(super) async fn choose_lab(tx: &Tx, named: Option<i64>, source: Option<i64>) -> Result<Lab, LabError> {
@@ -50,18 +45,15 @@ pub(super) async fn choose_lab(tx: &Tx, named: Option<i64>, source: Option<i64>)
         return Ok(chosen.map_or(Lab::NoneYet, |row| Lab::Chosen(Box::new(row))));
     };
     let row = endpoints::find(&**tx, id).await?.ok_or(LabError::NotFound("LIS endpoint"))?;
-    if !takes_our_orders(&row) {
-        return Err(LabError::invalid(
-            "lis_endpoint_id",
-            "must be an enabled outbound LIS endpoint that takes ORM^O01",
-        ));
+    if !endpoints::takes_orders(&row) {
+        return Err(LabError::invalid("lis_endpoint_id", "must be an enabled outbound LIS endpoint"));
     }
     Ok(Lab::Chosen(Box::new(row)))
 }
 
 /// The default lab, else the only one. Two without a default are a question that nobody here can answer.
 fn unnamed(rows: Vec<lis_endpoint::Model>, source: Option<i64>) -> Option<lis_endpoint::Model> {
-    let usable = |row: &lis_endpoint::Model| takes_our_orders(row) && source != Some(row.id);
+    let usable = |row: &lis_endpoint::Model| endpoints::takes_orders(row) && source != Some(row.id);
     let mut usable: Vec<_> = rows.into_iter().filter(usable).collect();
     let default = usable.iter().position(|row| row.is_default);
     match (default, usable.len()) {
@@ -148,6 +140,7 @@ mod tests {
             charset: None,
             time_zone: "UTC".into(),
             profile: serde_json::json!({}),
+            code_map: None,
             last_message_at: None,
             connection_state: "idle".into(),
             connection_detail: None,
@@ -186,12 +179,11 @@ mod tests {
 
     #[test]
     fn what_cannot_take_orders_does_not_count() {
-        let unusable: [fn(&mut lis_endpoint::Model); 5] = [
+        let unusable: [fn(&mut lis_endpoint::Model); 4] = [
             |row| row.enabled = false,
             |row| row.direction = "inbound".into(),
             |row| row.host = None,
             |row| row.port = None,
-            |row| row.order_message = "OML_O21".into(),
         ];
         for change in unusable {
             let other = lab(1, |row| {

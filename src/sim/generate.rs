@@ -18,7 +18,7 @@ use super::{
 use crate::hl7::{
     adt_build::{AdtEvent, AdtMessage},
     charset::Unencodable,
-    orm::{OrderAction, OrderMessage, TestOut},
+    orm::{CodeOrder, OrderAction, OrderMessage, OrderShape, TestOut},
     oru_build::{ObservationOut, ReportOut, ResultMessage},
     outbound::{Envelope, ProviderOut, VisitOut},
 };
@@ -195,6 +195,7 @@ impl Scribe {
             loinc_text: own(service.alt_text),
         };
         OrderMessage {
+            shape: OrderShape::OrmO01,
             envelope: self.envelope(),
             patient: person.clone(),
             visit: Some(self.visit(person)),
@@ -204,6 +205,7 @@ impl Scribe {
             provider: self.provider(),
             priority: if self.dice.percent(25) { "S" } else { "R" }.into(),
             entered_at: self.now,
+            code_order: CodeOrder::LocalFirst,
             tests: vec![test],
             diagnoses: Vec::new(),
             note: None,

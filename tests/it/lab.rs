@@ -142,7 +142,12 @@ impl FakeLis {
 
     /// What arrived so far.
     pub(crate) fn received(&self) -> Vec<String> {
-        self.ledger.lock().unwrap().iter().map(|bytes| String::from_utf8(bytes.clone()).unwrap()).collect()
+        self.received_bytes().into_iter().map(|bytes| String::from_utf8(bytes).unwrap()).collect()
+    }
+
+    /// The same as it came.
+    pub(crate) fn received_bytes(&self) -> Vec<Vec<u8>> {
+        self.ledger.lock().unwrap().clone()
     }
 }
 

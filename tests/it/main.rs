@@ -23,6 +23,7 @@ mod lab;
 mod naive_hl7;
 mod openapi;
 mod order_flow;
+mod order_form_flow;
 mod ordering;
 mod outside_order_flow;
 mod peer_flow;

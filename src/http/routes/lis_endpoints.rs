@@ -111,6 +111,9 @@ struct EndpointOptions {
     /// Its deviations from the standard.
     #[schema(value_type = Option<Object>)]
     profile: Option<Value>,
+    /// Our test codes and what it orders them by: a code, or an object of `code`, `text`, `system`.
+    #[schema(value_type = Option<Object>)]
+    code_map: Option<Value>,
 }
 
 impl FromFields for EndpointCreate {
@@ -147,6 +150,7 @@ impl EndpointOptions {
             charset: fields.patch("charset", Reader::opt_str),
             time_zone: fields.opt_str("time_zone"),
             profile: fields.opt_json("profile"),
+            code_map: fields.opt_json("code_map"),
         }
     }
 
@@ -171,6 +175,7 @@ impl EndpointOptions {
         put(&mut to.charset, self.charset);
         put(&mut to.time_zone, self.time_zone);
         put(&mut to.profile, self.profile);
+        put(&mut to.code_map, self.code_map);
     }
 }
 

@@ -4,10 +4,11 @@ use ipnet::IpNet;
 
 use super::EndpointSettings;
 use crate::{
-    hl7::charset::Charset,
+    hl7::{build::version_number, charset::Charset},
     lab::{
         LabError,
         endpoint_profile::{BadHabit, Habits},
+        order_profile::CodeMap,
     },
 };
 
@@ -132,6 +133,10 @@ fn wire(settings: &EndpointSettings) -> Result<(), LabError> {
     if !settings.profile.is_object() {
         return Err(LabError::invalid("profile", "must be an object"));
     }
+    if settings.order_message == "OML_O21" && version_number(version) < Some((2, 5, 0)) {
+        return Err(LabError::invalid("order_message", "OML_O21 is sent in version 2.5 and later"));
+    }
+    CodeMap::read(&settings.code_map).map_err(|why| LabError::invalid("code_map", why))?;
     let habits =
         Habits::read(&settings.profile).map_err(|BadHabit(why)| LabError::invalid("profile", why))?;
     if (habits.directory.is_some() || habits.sftp.is_some()) && settings.direction == "outbound" {
@@ -167,7 +172,7 @@ mod tests {
     #[test]
     fn a_good_one_passes_and_each_fault_names_its_field() {
         assert!(check(&lab()).is_ok());
-        let table: [(&str, Spoil); 21] = [
+        let table: [(&str, Spoil); 23] = [
             ("name", |s| s.name = " ".into()),
             ("name", |s| s.name = "a\rMSH".into()),
             ("direction", |s| s.direction = "sideways".into()),
@@ -186,6 +191,11 @@ mod tests {
             ("hl7_version", |s| s.hl7_version = "2.5.1.1".into()),
             ("ack_mode", |s| s.ack_mode = "none".into()),
             ("time_zone", |s| s.time_zone = "Mars/Olympus".into()),
+            ("order_message", |s| {
+                s.order_message = "OML_O21".into();
+                s.hl7_version = "2.4".into();
+            }),
+            ("code_map", |s| s.code_map = json!({"CBC": 1})),
             ("profile", |s| s.profile = json!([])),
             ("profile", |s| s.profile = json!({ "a": "b" })),
             ("profile", |s| {

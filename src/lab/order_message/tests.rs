@@ -144,6 +144,7 @@ fn endpoint() -> lis_endpoint::Model {
         charset: None,
         time_zone: "Europe/Berlin".into(),
         profile: json!({}),
+        code_map: None,
         last_message_at: None,
         connection_state: "idle".into(),
         connection_detail: None,
@@ -194,11 +195,11 @@ fn a_new_order_line_by_line() {
             "ORC|NW|42-1||42|||^^^^^S||20240315130000+0100|||^Smith^Jane^^^Dr.",
             "OBR|1|42-1||CBC^Complete Blood Count^L^58410-2^^LN||||||||||||^Smith^Jane^^^Dr.|||||||||||^^^^^S",
             "NTE|1|P|fasting",
-            "DG1|1||D64.9^^I10|||W",
+            "DG1|1|I10|D64.9^^I10|||W",
             "ORC|NW|42-2||42|||^^^^^S||20240315130000+0100|||^Smith^Jane^^^Dr.",
             "OBR|2|42-2||XYZ^^L||||||||||||^Smith^Jane^^^Dr.|||||||||||^^^^^S",
             "NTE|1|P|fasting",
-            "DG1|1||D64.9^^I10|||W",
+            "DG1|1|I10|D64.9^^I10|||W",
         ]
     );
 }
@@ -215,6 +216,33 @@ fn the_endpoint_overrides_names_and_asks_for_its_acknowledgment() {
     let encoded = sent(&roe(), &endpoint, &[]);
     assert!(text(&encoded).starts_with("MSH|^~\\&|CLINIC|MPS_PMS|LABSYS|LAB|"));
     assert!(text(&encoded).contains("|T|2.5.1|||AL|NE||UNICODE UTF-8\r"));
+}
+
+/// With a name space of our numbers, TQ1, and no priority in ORC-7 and OBR-27, as IHE LAB-1 has it.
+#[test]
+fn an_order_in_oml() {
+    let endpoint = lis_endpoint::Model {
+        order_message: "OML_O21".into(),
+        code_map: Some(json!({"CBC": {"code": "4711", "system": "99CITY"}})),
+        profile: json!({"order_codes": "loinc_first", "diagnosis_system": "I10C"}),
+        ..endpoint()
+    };
+    let encoded = sent(&roe(), &endpoint, &[]);
+    assert_eq!(encoded.shape.message_type(), ["OML", "O21", "OML_O21"]);
+    let text = text(&encoded);
+    let lines: Vec<&str> = text.split_terminator('\r').collect();
+    assert_eq!(
+        lines[3..10],
+        [
+            "ORC|NW|42-1^PMS_LAB||42^PMS_LAB|||||20240315130000+0100|||^Smith^Jane^^^Dr.",
+            "TQ1|1||||||20240315130000+0100||S^Stat^HL70485",
+            "OBR|1|42-1^PMS_LAB||58410-2^^LN^4711^Complete Blood Count^99CITY||||||||||||^Smith^Jane^^^Dr.",
+            "NTE|1|P|fasting",
+            "DG1|1|I10C|D64.9^^I10C|||W",
+            "ORC|NW|42-2^PMS_LAB||42^PMS_LAB|||||20240315130000+0100|||^Smith^Jane^^^Dr.",
+            "TQ1|1||||||20240315130000+0100||S^Stat^HL70485",
+        ]
+    );
 }
 
 #[test]

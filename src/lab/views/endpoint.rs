@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::order::strings;
@@ -53,6 +53,9 @@ pub struct EndpointView {
     /// Its deviations from the standard.
     #[schema(value_type = Object)]
     pub profile: Value,
+    /// Our test codes and what it orders them by: a code, or an object of `code`, `text`, `system`.
+    #[schema(value_type = Object)]
+    pub code_map: Value,
     /// State of the sending side in words.
     pub connection_state: String,
     /// Why, when not connected.
@@ -87,6 +90,7 @@ impl From<lis_endpoint::Model> for EndpointView {
             charset: row.charset,
             time_zone: row.time_zone,
             profile: row.profile,
+            code_map: row.code_map.unwrap_or_else(|| json!({})),
             connection_state: row.connection_state,
             connection_detail: row.connection_detail,
             created_at: row.created_at,

@@ -50,7 +50,7 @@ pub struct Model {
     pub charset: Option<String>,
     /// IANA zone of times without an offset.
     pub time_zone: String,
-    /// Per-endpoint switches and code mappings of the interface profile.
+    /// Per-endpoint switches of the interface profile.
     #[sea_orm(column_type = "JsonBinary")]
     pub profile: Json,
     /// When the peer was last heard.
@@ -69,6 +69,9 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
     /// Removed by an administrator; the row stays because messages point at it.
     pub deleted_at: Option<DateTimeUtc>,
+    /// Our test codes and what the peer orders them by.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub code_map: Option<Json>,
 }
 
 super::plain_entity!("lis_endpoint");
