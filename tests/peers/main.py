@@ -6,6 +6,7 @@ import sys
 import agreement
 import guide
 import labs
+import orders
 import senders
 from report import Report
 from service import Clinic, demo, serve
@@ -15,6 +16,7 @@ def check(clinic: Clinic, report: Report) -> None:
     guide.check(clinic, report)
     senders.check(clinic, report)
     labs.check(clinic, report)
+    orders.check(clinic, report)
     guide.check_orders_in_sql(clinic, report)
 
 
