@@ -197,6 +197,10 @@ impl Service {
             ("SFTP", spawn(job("SFTP", sftp))),
             ("escalation", spawn(job("escalation", jobs::escalation::run(ctx.clone(), stop.clone())))),
             (
+                "reconciliation",
+                spawn(job("reconciliation", jobs::reconciliation::run(ctx.clone(), stop.clone()))),
+            ),
+            (
                 "events bridge",
                 spawn(job("events bridge", jobs::events_bridge::run(ctx.clone(), stop.clone()))),
             ),

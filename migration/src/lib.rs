@@ -13,6 +13,7 @@ use sea_orm_migration::prelude::*;
 pub use sea_orm_migration::MigratorTrait;
 
 mod add_columns;
+mod add_indexes;
 mod column;
 mod create_table;
 mod m0001_patients;
@@ -49,6 +50,9 @@ mod m0033_order_sources;
 mod m0036_endpoint_code_maps;
 mod m0040_dead_letters;
 mod m0041_message_replays;
+mod m0045_order_concerns;
+mod m0046_refusals;
+mod m0047_worklist_indexes;
 
 /// Takes the steps a database lacks, and takes them back.
 pub struct Migrator;
@@ -90,6 +94,9 @@ impl MigratorTrait for Migrator {
             Box::new(m0036_endpoint_code_maps::STEP),
             Box::new(m0040_dead_letters::Step),
             Box::new(m0041_message_replays::STEP),
+            Box::new(m0045_order_concerns::STEP),
+            Box::new(m0046_refusals::STEP),
+            Box::new(m0047_worklist_indexes::STEP),
         ]
     }
 }

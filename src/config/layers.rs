@@ -42,6 +42,9 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ORDER_SEND_WAIT_MS", "delivery.order_send_wait_ms"),
     ("OUTBOUND_ALLOWED_NETWORKS", "delivery.outbound_allowed_networks"),
     ("ALERT_ESCALATION_SECONDS", "alerts.escalation_seconds"),
+    ("ORDER_ACKNOWLEDGE_MINUTES", "reconciliation.acknowledge_minutes"),
+    ("ORDER_RESULT_HOURS", "reconciliation.result_hours"),
+    ("RECONCILIATION_DAYS", "reconciliation.days"),
     ("PMS_AUTH", "security.auth"),
     ("ADMIN_USERNAME", "security.admin_username"),
     ("ADMIN_PASSWORD", "security.admin_password"),
@@ -270,6 +273,22 @@ impl Reader<'_> {
             self.fault(key, "CIDR blocks separated by commas are needed, such as 10.0.0.0/8");
         }
         networks
+    }
+
+    /// A span for each priority of an order, such as `S=15,R=240`, in units of so many seconds.
+    pub(super) fn by_priority(&mut self, key: &str, unit: u64) -> Vec<(String, Duration)> {
+        let items = self.list(key);
+        let read = |item: &String| {
+            let (priority, number) = item.split_once('=')?;
+            let known = matches!(priority.trim(), "S" | "A" | "P" | "T" | "R");
+            let number: u64 = number.trim().parse().ok().filter(|number| (1..=1_000_000).contains(number))?;
+            known.then(|| (priority.trim().to_owned(), Duration::from_secs(number * unit)))
+        };
+        let spans: Vec<_> = items.iter().filter_map(read).collect();
+        if spans.is_empty() || spans.len() != items.len() {
+            self.fault(key, "whole numbers by priority (S, A, P, T, R) are needed, such as S=15,R=240");
+        }
+        spans
     }
 
     /// The pauses before each retry: the list, cut or its last pause repeated to the number of retries.

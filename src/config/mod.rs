@@ -90,6 +90,9 @@ pub struct Config {
     pub order_send_wait: Duration,
     pub outbound_allowed_networks: Vec<IpNet>,
     pub alert_escalation: Duration,
+    pub order_acknowledge_limits: Vec<(String, Duration)>,
+    pub order_result_limits: Vec<(String, Duration)>,
+    pub reconciliation_days: u32,
     pub auth: AuthMode,
     pub admin: Option<(String, Secret)>,
     pub jwt_secret_file: Option<PathBuf>,
@@ -131,6 +134,9 @@ impl Config {
             order_send_wait: Duration::from_millis(read.number("delivery.order_send_wait_ms", 0, 60_000)),
             outbound_allowed_networks: read.networks("delivery.outbound_allowed_networks"),
             alert_escalation: read.seconds("alerts.escalation_seconds"),
+            order_acknowledge_limits: read.by_priority("reconciliation.acknowledge_minutes", 60),
+            order_result_limits: read.by_priority("reconciliation.result_hours", 3600),
+            reconciliation_days: read.number("reconciliation.days", 1, 366),
             auth: read.choice("security.auth", &[("required", AuthMode::Required), ("dev", AuthMode::Dev)]),
             admin: read.admin(),
             jwt_secret_file: read.path("security.jwt_secret_file"),
@@ -210,6 +216,7 @@ mod tests {
         assert_eq!(config.http_port, 8000);
         assert_eq!(config.retry_backoff, [5, 15, 45].map(Duration::from_secs));
         assert_eq!(config.audit_retention_days, 2555);
+        assert_eq!(config.order_result_limits[4], ("R".to_owned(), Duration::from_hours(24)));
         assert!(warnings.is_empty(), "{warnings:?}");
     }
 
@@ -222,6 +229,7 @@ mod tests {
             ("AUDIT_LOG_ENABLED", "false"),
             ("MLLP_TLS_CERT", "server.pem"),
             ("ADMIN_USERNAME", "root"),
+            ("ORDER_RESULT_HOURS", "S=1,X=2"),
         ])
         .unwrap_err();
         let names: Vec<&str> = faults.iter().map(|fault| fault.setting.as_str()).collect();
@@ -232,6 +240,7 @@ mod tests {
             "AUDIT_LOG_ENABLED",
             "MLLP_TLS_CERT",
             "ADMIN_PASSWORD",
+            "ORDER_RESULT_HOURS",
         ] {
             assert!(names.contains(&name), "{name} missing in {names:?}");
         }

@@ -21,6 +21,7 @@
 //! | [`review`] | what a person may decide about a result that nobody could be found for |
 //! | [`specimen`] | what was examined, and what a report grew out of |
 //! | [`parent`] | which result a report hangs on |
+//! | [`reconcile`] | what a laboratory still owes, and what came that nobody ordered |
 //! | [`retry`] | what to do after an attempt to deliver a message |
 //! | [`watched`] | which files of a watched directory are meant, and when one is whole |
 //! | [`alert`] | how an alert is closed |
@@ -43,6 +44,7 @@ pub mod matching;
 pub mod order;
 pub mod parent;
 pub mod person;
+pub mod reconcile;
 pub mod report;
 pub mod result;
 pub mod retry;

@@ -8,6 +8,7 @@ pub mod app;
 pub mod auth;
 pub mod conventions;
 pub mod cors;
+mod csv;
 pub mod docs;
 pub mod error;
 pub mod extract;

@@ -6,4 +6,5 @@ pub mod events_bridge;
 mod link;
 mod loops;
 pub mod outbox;
+pub mod reconciliation;
 pub mod sftp_pull;

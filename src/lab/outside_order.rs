@@ -142,6 +142,7 @@ pub(super) async fn change(
     let mut row: lab_order::ActiveModel = order.clone().into();
     if let Some(imaging) = new.imaging() {
         row.imaging = Set(Some(imaging));
+        row.scheduled_at = Set(new.scheduled_at());
     }
     if let Some(priority) = new.said_priority() {
         row.priority = Set(priority.to_string());
@@ -177,7 +178,7 @@ async fn rewrite(ctx: &Ctx, tx: &Tx, (order, messages): Held, cause: Cause<'_>) 
 fn order_row(ctx: &Ctx, new: Outside<'_>) -> lab_order::ActiveModel {
     let now = ctx.clock.now();
     let codes: Vec<&str> = new.requests.iter().map(|request| request.service.code.trim()).collect();
-    let imaging = new.placement.imaging();
+    let (imaging, scheduled_at) = (new.placement.imaging(), new.placement.scheduled_at());
     lab_order::ActiveModel {
         patient_id: Set(new.patient),
         encounter_id: Set(new.encounter),
@@ -188,6 +189,7 @@ fn order_row(ctx: &Ctx, new: Outside<'_>) -> lab_order::ActiveModel {
         placer_order_number: Set(String::new()),
         diagnosis_codes: Set(json!(new.placement.diagnoses)),
         imaging: Set(imaging),
+        scheduled_at: Set(scheduled_at),
         note: Set(new.placement.note),
         source_endpoint_id: Set(Some(new.source)),
         created_by: Set("hl7".into()),

@@ -70,7 +70,12 @@ where
     Ok(Page { items, total, next })
 }
 
-async fn count<E, C>(connection: &C, query: &Select<E>, id: E::Column) -> Result<Option<u64>, DbErr>
+/// Rows of a list, absent above [`COUNT_LIMIT`].
+pub(super) async fn count<E, C>(
+    connection: &C,
+    query: &Select<E>,
+    id: E::Column,
+) -> Result<Option<u64>, DbErr>
 where
     E: EntityTrait,
     C: ConnectionTrait,

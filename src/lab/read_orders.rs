@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Duration, Utc};
-use sea_orm::{ColumnTrait, Condition, QueryFilter};
+use sea_orm::QueryFilter;
 
 use super::{
     access::{self, Resource},
@@ -11,15 +10,13 @@ use super::{
     page::{self, Page, PageRequest},
     surround_results::surround,
     views::{OrderDetail, OrderView, ResultView, TimelineEntry},
+    worklists::Scene,
 };
 use crate::{
     context::{Caller, Ctx},
-    domain::{access::Action, order::OrderStatus},
-    store::{entity::lab_order, orders},
+    domain::{access::Action, order::OrderStatus, reconcile::windows},
+    store::{entity::lab_order, orders, reconcile},
 };
-
-/// Hours after which an order without all its results is overdue, by priority.
-const OVERDUE_HOURS: [(&str, i64); 5] = [("S", 1), ("A", 4), ("P", 4), ("T", 4), ("R", 24)];
 
 /// Which orders.
 #[derive(Clone, Default)]
@@ -28,7 +25,7 @@ pub struct OrderFilter {
     pub patient_id: Option<i64>,
     /// In this status.
     pub status: Option<String>,
-    /// Only those whose results should be here by now.
+    /// Only those that the laboratory should have taken, or answered, by now.
     pub overdue: bool,
 }
 
@@ -45,7 +42,8 @@ pub async fn list_orders(
     }
     let mut query = orders::search(filter.patient_id, filter.status.as_deref());
     if filter.overdue {
-        query = query.filter(overdue(ctx.clock.now()));
+        let scene = Scene::load(ctx, None).await?;
+        query = query.filter(reconcile::late_in_any(&windows(&scene.limits, scene.now), &scene.silent));
     }
     let page = page::fetch(ctx.db.reader(), query, lab_order::Column::Id, request, |row| row.id).await?;
     let ids: Vec<i64> = page.items.iter().map(|row| row.id).collect();
@@ -59,17 +57,6 @@ pub async fn list_orders(
         let own = tests.remove(&row.id).unwrap_or_default();
         OrderView::new(row, own)
     }))
-}
-
-/// Still open, and placed too long ago for its priority.
-fn overdue(now: DateTime<Utc>) -> Condition {
-    use lab_order::Column::{CreatedAt, Priority, Status};
-    let open = OrderStatus::ALL.iter().filter(|status| status.is_open()).map(OrderStatus::to_string);
-    let late = OVERDUE_HOURS.iter().fold(Condition::any(), |any, (priority, hours)| {
-        let before = now - Duration::hours(*hours);
-        any.add(Condition::all().add(Priority.eq(*priority)).add(CreatedAt.lt(before)))
-    });
-    Condition::all().add(Status.is_in(open)).add(late)
 }
 
 /// One order with the current version of each result and its history.

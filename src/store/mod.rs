@@ -15,6 +15,7 @@ pub mod merges;
 pub mod orders;
 pub mod outbox;
 pub mod patients;
+pub mod reconcile;
 pub mod reports;
 pub mod reviews;
 pub mod row_changes;

@@ -81,6 +81,11 @@ pub async fn catalogue(
     test_catalog::Entity::find().filter(test_catalog::Column::Code.is_in(codes)).all(connection).await
 }
 
+/// All entries of the catalogue: what a clinic can order, a few hundred at most.
+pub async fn whole_catalogue(connection: &impl ConnectionTrait) -> Result<Vec<test_catalog::Model>, DbErr> {
+    test_catalog::Entity::find().order_by_asc(test_catalog::Column::Id).all(connection).await
+}
+
 /// Current version of each result of an order.
 pub async fn current_results(
     connection: &impl ConnectionTrait,

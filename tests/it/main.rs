@@ -29,6 +29,7 @@ mod outside_order_flow;
 mod peer_flow;
 mod postgres;
 mod profile_flow;
+mod reconcile_flow;
 mod replay_flow;
 mod replay_property;
 mod resend_flow;

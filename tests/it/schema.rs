@@ -6,8 +6,8 @@ use migration::{Migrator, MigratorTrait};
 use pms::store::entity::{
     access_log, alert_event, api_key, appointment, code_map, code_map_change, critical_alert,
     critical_threshold, delivery_attempt, encounter, hl7_message, lab_order, lab_order_event, lab_order_test,
-    lab_report, lab_result, lis_endpoint, message_replay, outbox, patient, patient_identifier, patient_merge,
-    review_item, test_catalog, unmapped_code, user,
+    lab_report, lab_result, lis_endpoint, message_replay, order_concern, outbox, patient, patient_identifier,
+    patient_merge, review_item, test_catalog, unmapped_code, user,
 };
 use sea_orm::prelude::{Date, DateTimeUtc, Json};
 use sea_orm::{
@@ -215,6 +215,7 @@ fn declared(engine: DbBackend) -> Vec<(&'static str, Vec<String>)> {
         entity::<lab_report::Entity>(engine),
         entity::<lab_result::Entity>(engine),
         entity::<lis_endpoint::Entity>(engine),
+        entity::<order_concern::Entity>(engine),
         entity::<outbox::Entity>(engine),
         entity::<patient::Entity>(engine),
         entity::<patient_identifier::Entity>(engine),

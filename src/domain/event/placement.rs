@@ -1,5 +1,6 @@
 //! What somebody else's order becomes here: one order of ours for each message and patient. Pure.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{Imaging, OrderRequest};
@@ -136,6 +137,11 @@ impl Placement {
             imaging["further_studies"] = json!(further);
         }
         Some(imaging)
+    }
+
+    /// When the last of it is to be done, where that is said.
+    pub fn scheduled_at(&self) -> Option<DateTime<Utc>> {
+        self.imaging.iter().filter_map(|imaging| imaging.scheduled_at).max()
     }
 
     /// The priority, if one is said.

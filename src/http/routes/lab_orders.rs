@@ -169,7 +169,7 @@ struct OrdersQuery {
     /// Where they stand.
     #[validate(custom(function = "known_status"))]
     status: Option<String>,
-    /// Only those whose results should be here by now.
+    /// Only those that the laboratory should have taken, or answered, by now.
     #[param(required = false)]
     overdue: bool,
     #[param(ignore)]

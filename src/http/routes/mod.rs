@@ -14,6 +14,7 @@ mod lis_endpoints;
 mod messages;
 mod patients;
 mod preview;
+mod reports;
 mod review_queue;
 pub(super) mod start;
 mod stream;
@@ -42,5 +43,6 @@ pub(super) fn all() -> OpenApiRouter<App> {
         .merge(api_keys::router())
         .merge(lis_endpoints::router())
         .merge(code_maps::router())
+        .merge(reports::router())
         .merge(health::router())
 }

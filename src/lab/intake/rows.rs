@@ -10,6 +10,7 @@ use crate::{
         critical::{Abnormality, Assessment, abnormality},
         intake::{Decision, NewAlert, NewReport, NewResult, Place, Review},
         matching::PatientClaim,
+        reconcile::refusal,
         report::{Observation, Report, ReportedMessage},
         result::Effect,
     },
@@ -184,6 +185,7 @@ pub(super) fn report(
         parent_sub_id: Set(report.parent.sub_id.clone()),
         parent_text: Set(report.parent.text.clone()),
         withdrawn_at: Set(None),
+        refusal: Set(refusal(report).map(|refusal| refusal.to_string())),
     }
 }
 

@@ -48,6 +48,7 @@ fn order() -> lab_order::Model {
         updated_at: noon(),
         source_endpoint_id: None,
         imaging: None,
+        scheduled_at: None,
     }
 }
 

@@ -12,6 +12,7 @@ mod message;
 mod order;
 mod patient;
 mod preview;
+mod reconciliation;
 mod replay;
 mod result;
 mod review;
@@ -29,6 +30,9 @@ pub(crate) use order::strings;
 pub use order::{OrderDetail, OrderTestView, OrderView, TimelineEntry};
 pub use patient::{IdentifierView, PatientView};
 pub use preview::{PreviewResult, PreviewView, WouldStore};
+pub use reconciliation::{
+    MissingView, ReconciliationView, WorklistCounts, WorklistPatient, WorklistRow, Worklists,
+};
 pub use replay::{PastReplayView, ReplayColumn, ReplayRow, ReplayTable, ReplayView};
 pub use result::{CriticalResultView, ResultView};
 pub use review::{CandidateView, HeldObservationView, ReviewItemView};

@@ -59,6 +59,8 @@ pub struct Model {
     /// What only imaging needs, such as accession number and modality.
     #[sea_orm(column_type = "JsonBinary")]
     pub imaging: Option<Json>,
+    /// When it is to be done, where that is stated; no result is awaited before.
+    pub scheduled_at: Option<DateTimeUtc>,
 }
 
 super::plain_entity!("lab_order");

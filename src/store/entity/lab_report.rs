@@ -63,6 +63,8 @@ pub struct Model {
     pub parent_text: Option<String>,
     /// When a person found that it does not belong into this chart.
     pub withdrawn_at: Option<DateTimeUtc>,
+    /// `specimen_rejected` or `not_done`, where the laboratory says so by it.
+    pub refusal: Option<String>,
 }
 
 super::plain_entity!("lab_report");

@@ -43,6 +43,7 @@ pub mod lab_report;
 pub mod lab_result;
 pub mod lis_endpoint;
 pub mod message_replay;
+pub mod order_concern;
 pub mod outbox;
 pub mod patient;
 pub mod patient_identifier;
