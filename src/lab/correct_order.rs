@@ -223,6 +223,7 @@ mod tests {
             updated_at: DateTime::UNIX_EPOCH,
             source_endpoint_id: None,
             imaging: None,
+            scheduled_at: None,
         }
     }
 
