@@ -50,6 +50,7 @@ mod m0033_order_sources;
 mod m0036_endpoint_code_maps;
 mod m0040_dead_letters;
 mod m0041_message_replays;
+mod m0042_application_acks;
 mod m0045_order_concerns;
 mod m0046_refusals;
 mod m0047_worklist_indexes;
@@ -94,6 +95,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0036_endpoint_code_maps::STEP),
             Box::new(m0040_dead_letters::Step),
             Box::new(m0041_message_replays::STEP),
+            Box::new(m0042_application_acks::Step),
             Box::new(m0045_order_concerns::STEP),
             Box::new(m0046_refusals::STEP),
             Box::new(m0047_worklist_indexes::STEP),

@@ -37,6 +37,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("SENDING_APPLICATION", "identity.sending_application"),
     ("SENDING_FACILITY", "identity.sending_facility"),
     ("ACK_TIMEOUT_SECONDS", "delivery.ack_timeout_seconds"),
+    ("APPLICATION_ACK_TIMEOUT_SECONDS", "delivery.application_ack_timeout_seconds"),
     ("RETRY_MAX_ATTEMPTS", "delivery.retry_max_attempts"),
     ("RETRY_BACKOFF_SECONDS", "delivery.retry_backoff_seconds"),
     ("ORDER_SEND_WAIT_MS", "delivery.order_send_wait_ms"),

@@ -86,6 +86,8 @@ pub struct Config {
     pub sending_application: String,
     pub sending_facility: String,
     pub ack_timeout: Duration,
+    /// How long a lab's application may take to say what it thinks of a message.
+    pub application_ack_timeout: Duration,
     pub retry_backoff: Vec<Duration>,
     pub order_send_wait: Duration,
     pub outbound_allowed_networks: Vec<IpNet>,
@@ -130,6 +132,7 @@ impl Config {
             sending_application: read.hl7_name("identity.sending_application"),
             sending_facility: read.hl7_name("identity.sending_facility"),
             ack_timeout: read.seconds("delivery.ack_timeout_seconds"),
+            application_ack_timeout: read.seconds("delivery.application_ack_timeout_seconds"),
             retry_backoff: read.backoff(),
             order_send_wait: Duration::from_millis(read.number("delivery.order_send_wait_ms", 0, 60_000)),
             outbound_allowed_networks: read.networks("delivery.outbound_allowed_networks"),

@@ -70,6 +70,11 @@ pub enum OrderEvent {
     CancelledByLab,
     /// Cancelled before a byte left the house.
     CancelledHere,
+    /// The laboratory's system had taken our cancellation, which we took for consent; its application then declined.
+    CancelDeclined {
+        /// Where it stood before.
+        before: OrderStatus,
+    },
     /// Results that a person had filed to it were not this patient's: it stands where it stood before they came, unless
     /// others are there.
     ResultsWithdrawn {
@@ -90,6 +95,7 @@ impl OrderEvent {
             Self::DeliveryExhausted => "given up",
             Self::Requeued => "sent again",
             Self::CancelConsented | Self::CancelledByLab | Self::CancelledHere => "cancelled",
+            Self::CancelDeclined { .. } => "taken up again",
             Self::ResultsWithdrawn { .. } => "without its results",
         }
     }
@@ -117,7 +123,8 @@ impl OrderStatus {
             OrderEvent::DeliveryExhausted => Ok(if self == Self::Pending { Self::Failed } else { self }),
             OrderEvent::Requeued if matches!(self, Self::Failed | Self::Rejected) => Ok(Self::Pending),
             OrderEvent::CancelledHere if matches!(self, Self::Pending | Self::Failed) => Ok(Self::Cancelled),
-            OrderEvent::Requeued | OrderEvent::CancelledHere => refused,
+            OrderEvent::CancelDeclined { before } if self == Self::Cancelled => Ok(before),
+            OrderEvent::Requeued | OrderEvent::CancelledHere | OrderEvent::CancelDeclined { .. } => refused,
             OrderEvent::CancelConsented | OrderEvent::CancelledByLab => Ok(self.called_off()),
             OrderEvent::ResultsWithdrawn { before, left } => Ok(match left {
                 Some(Reported::All) => Self::Resulted,

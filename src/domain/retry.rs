@@ -63,6 +63,8 @@ spelled! {
         NotSupported = "not_supported",
         /// All retries are used up.
         RetriesExhausted = "retries_exhausted",
+        /// The laboratory's system took the message, and its application rejected it.
+        ApplicationRejected = "application_rejected",
         /// What is stored of the message cannot be read any more, so it could not be tried.
         Unreadable = "unreadable",
     }
@@ -75,6 +77,7 @@ impl DeadLetterReason {
             Self::ContentRefused => "the laboratory refused the content",
             Self::NotSupported => "the laboratory does not take such messages",
             Self::RetriesExhausted => "no try was accepted",
+            Self::ApplicationRejected => "the laboratory took the message and then rejected it",
             Self::Unreadable => "it could not be sent",
         }
     }
@@ -97,6 +100,23 @@ pub enum Next {
     /// The peer cannot be reached. The message waits and uses up no attempt: a laboratory that is down for a
     /// night must not turn a night's orders into dead letters.
     WaitForPeer(Duration),
+}
+
+/// Why a message has failed after all, going by what the peer's application said of it once its system had taken it; `None`:
+/// it has not. Sending it again would be answered from the peer's memory, so no retry follows.
+pub fn refusal_by_application(
+    code: AckCode,
+    errors: &[String],
+) -> Option<(DeadLetterReason, Option<String>)> {
+    let reason = match code {
+        AckCode::AA | AckCode::CA => return None,
+        AckCode::AE | AckCode::CE => DeadLetterReason::ContentRefused,
+        AckCode::AR | AckCode::CR => match errors.iter().find(|code| is_unsupported(code)) {
+            Some(code) => return Some((DeadLetterReason::NotSupported, Some(code.clone()))),
+            None => DeadLetterReason::ApplicationRejected,
+        },
+    };
+    Some((reason, errors.first().cloned()))
 }
 
 /// What was tried before, including the attempt just made.
@@ -211,6 +231,21 @@ mod tests {
             assert_eq!(after(&answered(AckCode::AR, &[code]), 1), dead(NotSupported, Some(code)));
             assert_eq!(after(&answered(AckCode::CR, &["0", code]), 1), dead(NotSupported, Some(code)));
         }
+    }
+
+    #[test]
+    fn what_an_application_says_late_is_final() {
+        use DeadLetterReason::{ApplicationRejected, ContentRefused, NotSupported};
+        let of = |code, errors: &[&str]| {
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            refusal_by_application(code, &errors)
+        };
+        let code = |code: &str| Some(code.to_owned());
+        assert_eq!(of(AckCode::AA, &["0"]), None);
+        assert_eq!(of(AckCode::AE, &["101"]), Some((ContentRefused, code("101"))));
+        assert_eq!(of(AckCode::AR, &[]), Some((ApplicationRejected, None)));
+        assert_eq!(of(AckCode::AR, &["207"]), Some((ApplicationRejected, code("207"))));
+        assert_eq!(of(AckCode::AR, &["0", "203"]), Some((NotSupported, code("203"))));
     }
 
     #[test]

@@ -1,4 +1,15 @@
 //! The sending side of one endpoint: one connection, one message in flight.
+//!
+//! What an answer does is decided by MSA-2 alone:
+//!
+//! | what comes | what it does |
+//! |---|---|
+//! | the answer to the message in flight | it is that message's: accepted, refused or to be tried again, by its code |
+//! | a second one to the message before | nothing |
+//! | a word of the application on a message whose commit answer came | it acts on that message's order, whatever is in flight |
+//! | an answer to something else, or bytes that are none | nobody's: the connection is dropped and the message tried again |
+//! | nothing in time, or the connection ends | the connection is dropped and the message tried again |
+//! | an answer before the message has ended | as any other: the lab has named the message |
 
 use std::time::Duration;
 
@@ -11,10 +22,10 @@ use crate::{
     domain::retry::{AttemptOutcome, Next, Tally},
     lab::{
         LabError,
-        deliver::{self, Attempt, Due, Outbound, Start},
+        deliver::{self, Attempt, Awaited, Due, Outbound, Start},
         views::EndpointView,
     },
-    mllp::sender::{Connection, Exchange, SendFault},
+    mllp::sender::{Connection, LateReply, SendFault},
     security::random_bytes,
 };
 
@@ -31,6 +42,8 @@ pub(super) struct Peer {
     port: u16,
     tls: bool,
     allow_plaintext: bool,
+    /// Whether its application is asked for a word of its own.
+    enhanced: bool,
 }
 
 impl From<EndpointView> for Peer {
@@ -41,6 +54,7 @@ impl From<EndpointView> for Peer {
             port: row.port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default(),
             tls: row.tls,
             allow_plaintext: row.allow_plaintext,
+            enhanced: row.ack_mode == "enhanced",
         }
     }
 }
@@ -54,6 +68,10 @@ pub(super) struct Link {
     connection: Option<Connection>,
     /// What an exchange ended with while the database was away.
     unrecorded: Option<(Outbound, Attempt)>,
+    /// What came about earlier messages and is not applied yet.
+    late: Vec<LateReply>,
+    /// Messages whose lab has still to say what it thinks of them; `None` until looked up.
+    awaited: Option<Vec<Awaited>>,
     /// Failed connects in a row, and when the next one may be made.
     unreachable: u32,
     not_before: Option<DateTime<Utc>>,
@@ -77,6 +95,8 @@ impl Link {
             stop,
             connection: None,
             unrecorded: None,
+            late: Vec::new(),
+            awaited: None,
             unreachable: 0,
             not_before: None,
             shown: String::new(),
@@ -93,10 +113,12 @@ impl Link {
                 tracing::warn!(endpoint = self.peer.endpoint, %error, "delivery is held up");
                 Wait::Nudge
             });
+            let wait = self.or_overdue(wait);
+            let clock = self.ctx.clock.clone();
             let due = async {
                 match wait {
                     Wait::None => {}
-                    Wait::Until(instant) => self.ctx.clock.sleep_until(instant).await,
+                    Wait::Until(instant) => clock.sleep_until(instant).await,
                     Wait::Nudge => std::future::pending().await,
                 }
             };
@@ -104,6 +126,11 @@ impl Link {
                 () = stop.cancelled() => break,
                 () = due => {}
                 _ = timeout(LOOK_EVERY, hints.changed()) => {}
+                heard = listen(&mut self.connection) => {
+                    if heard.is_err() {
+                        self.hang_up();
+                    }
+                }
             }
         }
     }
@@ -111,6 +138,7 @@ impl Link {
     /// One look: at most one message sent. No transaction is open while the lab takes its time.
     async fn step(&mut self) -> Result<Wait, LabError> {
         self.record_late().await?;
+        self.hear_late().await?;
         if let Some(instant) = self.not_before.filter(|instant| *instant > self.ctx.clock.now()) {
             return Ok(Wait::Until(instant));
         }
@@ -122,16 +150,23 @@ impl Link {
         if let Some(wait) = self.connect_for(&message).await? {
             return Ok(wait);
         }
-        match deliver::start_attempt(&self.ctx, self.peer.endpoint, &self.owner, message.outbox_id).await? {
-            Start::Go => {}
+        let start = deliver::start_attempt(&self.ctx, self.peer.endpoint, &self.owner, message.outbox_id);
+        let (attempt, until) = match start.await? {
+            Start::Go(attempt, until) => (attempt, until),
             Start::Settled => return Ok(Wait::None),
             Start::NotOurs => {
                 // Many labs take one connection only: ours would lock the other process out.
-                self.connection = None;
+                self.hang_up();
                 return Ok(Wait::Nudge);
             }
-        }
-        let attempt = self.exchange(&message).await;
+        };
+        let message = Outbound { attempt, ..message };
+        // A process that was frozen since must not send what another one has sent by now.
+        let attempt = if self.ctx.clock.now() < until {
+            self.exchange(&message).await
+        } else {
+            Attempt::failed(AttemptOutcome::TimedOut, "not sent: the lease ran out first")
+        };
         let state = if attempt.reply.is_some() { "connected" } else { "no_answer" };
         let detail = attempt.detail.clone();
         self.unrecorded = Some((message, attempt));
@@ -143,10 +178,55 @@ impl Link {
     /// Writes down what the last exchange ended with. Nothing else is sent before that has worked.
     async fn record_late(&mut self) -> Result<(), LabError> {
         if let Some((message, attempt)) = &self.unrecorded {
-            deliver::record_attempt(&self.ctx, message, attempt, chance()).await?;
+            let next = deliver::record_attempt(&self.ctx, &self.owner, message, attempt, chance()).await?;
+            if next.is_none() {
+                // Somebody else sends to this lab.
+                self.hang_up();
+            }
             self.unrecorded = None;
         }
         Ok(())
+    }
+
+    /// Ends the connection, and keeps what came on it about earlier messages.
+    fn hang_up(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            self.late.extend(connection.take_late());
+        }
+    }
+
+    /// Applies what came about earlier messages, and sees to what did not come in time.
+    async fn hear_late(&mut self) -> Result<(), LabError> {
+        if let Some(connection) = &mut self.connection {
+            self.late.extend(connection.take_late());
+        }
+        let heard = !self.late.is_empty();
+        while let Some(late) = self.late.first() {
+            deliver::apply_application_ack(&self.ctx, self.peer.endpoint, &late.reply, &late.bytes).await?;
+            self.late.remove(0);
+        }
+        // Another process may have died that awaited something, so it is looked up where it can be.
+        let any = self.awaited.as_ref().is_none_or(|awaited| !awaited.is_empty());
+        if any || heard || self.peer.enhanced {
+            let awaited = deliver::awaited(&self.ctx, self.peer.endpoint).await?;
+            if let Some(connection) = &mut self.connection {
+                for awaited in &awaited {
+                    connection.expect(&awaited.control_id);
+                }
+            }
+            self.awaited = Some(awaited);
+        }
+        Ok(())
+    }
+
+    /// When something is overdue, if nothing is due before.
+    fn or_overdue(&self, wait: Wait) -> Wait {
+        let first = self.awaited.iter().flatten().map(|awaited| awaited.until).min();
+        match (wait, first) {
+            (Wait::Nudge, Some(first)) => Wait::Until(first),
+            (Wait::Until(instant), Some(first)) => Wait::Until(instant.min(first)),
+            (wait, _) => wait,
+        }
     }
 
     /// Makes sure of a connection. Some: there is none, and this is when to try again.
@@ -154,7 +234,7 @@ impl Link {
         if self.connection.as_mut().is_some_and(|connection| !connection.is_stale()) {
             return Ok(None);
         }
-        self.connection = None;
+        self.hang_up();
         if !deliver::lease(&self.ctx, self.peer.endpoint, &self.owner).await? {
             return Ok(Some(Wait::Nudge));
         }
@@ -164,7 +244,9 @@ impl Link {
             return Ok(Some(Wait::Nudge));
         };
         match connected {
-            Ok(connection) => {
+            Ok(mut connection) => {
+                let awaited = self.awaited.iter().flatten();
+                awaited.for_each(|awaited| connection.expect(&awaited.control_id));
                 self.connection = Some(connection);
                 self.unreachable = 0;
                 self.not_before = None;
@@ -204,10 +286,17 @@ impl Link {
         };
         match outcome {
             Ok(exchange) => {
+                // Asked for or not: a lab may say more once its system has taken a message.
+                if exchange.reply.code.is_commit() && exchange.reply.code.is_accept() {
+                    connection.expect(&message.control_id);
+                }
                 self.connection = Some(connection);
-                answered(exchange)
+                Attempt::answered(exchange.reply, exchange.bytes, exchange.latency)
             }
-            Err(fault) => failed(fault),
+            Err(fault) => {
+                self.late.extend(connection.take_late());
+                failed(fault)
+            }
         }
     }
 
@@ -223,6 +312,14 @@ impl Link {
                 tracing::warn!(endpoint = self.peer.endpoint, %error, "link state cannot be stored");
             }
         }
+    }
+}
+
+/// Waits for a word on an earlier message, where one may come.
+async fn listen(connection: &mut Option<Connection>) -> Result<(), SendFault> {
+    match connection {
+        Some(connection) if connection.expects() => connection.listen().await,
+        _ => std::future::pending().await,
     }
 }
 
@@ -249,26 +346,6 @@ async fn connect(ctx: &Ctx, peer: &Peer) -> Result<Connection, &'static str> {
     Ok(connection)
 }
 
-fn answered(exchange: Exchange) -> Attempt {
-    let reply = exchange.reply;
-    let errors: Vec<String> = reply.error_codes.iter().filter(|code| is_code(code)).cloned().collect();
-    let code = reply.code.as_str();
-    let mut detail = format!("answered {code}");
-    if !errors.is_empty() {
-        detail = format!("{detail}, error {}", errors.join(", "));
-    }
-    let outcome = match code.parse() {
-        Ok(code) => AttemptOutcome::Answered { code, errors },
-        Err(_) => AttemptOutcome::Mismatched,
-    };
-    Attempt { outcome, reply: Some((reply, exchange.bytes)), latency: exchange.latency, detail }
-}
-
-/// A lab may put a sentence where a code belongs, and a name into the sentence.
-fn is_code(text: &str) -> bool {
-    (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
 fn failed(fault: SendFault) -> Attempt {
     let (outcome, detail) = match fault {
         SendFault::Unreachable(why) => (AttemptOutcome::Unreachable, why),
@@ -291,15 +368,5 @@ mod tests {
     #[test]
     fn chance_is_between_zero_and_one() {
         assert!((0..1000).all(|_| (0.0..=1.0).contains(&chance())));
-    }
-
-    #[test]
-    fn only_codes_reach_the_log() {
-        for (text, expected) in
-            [("101", true), ("E_7", true), ("", false), ("Roe is unknown", false), ("ä", false)]
-        {
-            assert_eq!(is_code(text), expected, "{text}");
-        }
-        assert!(!is_code(&"1".repeat(21)));
     }
 }

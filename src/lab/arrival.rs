@@ -23,7 +23,7 @@ use crate::{
     domain::{event::Event, matching::PatientClaim},
     hl7::{
         ErrorCode, Fault, Warning,
-        ack::Ack,
+        ack::{Ack, Reply as Acknowledgment},
         ack_orders::{AnsweredOrder, OrderAnswers, ResponseKind},
         datetime::format_dtm,
         frame::Frame,
@@ -62,6 +62,10 @@ pub struct Arrival {
     pub observations: usize,
     /// When it was made (MSH-7).
     pub sent_at: Option<DateTime<Utc>>,
+    /// What it says of a message of ours, where it is an acknowledgment.
+    pub acknowledges: Option<Acknowledgment>,
+    /// The bytes of an acknowledgment; empty for any other message.
+    pub acknowledgment: Vec<u8>,
     reply_id: String,
 }
 
@@ -120,6 +124,7 @@ impl Arrival {
             Some(_) => over_the_cap(&bytes),
             None => read(&bytes, &profile, known, received_at),
         };
+        let is_ack = matches!(reading.content, Content::StrayAck);
         let uid = random_hex::<16>()?;
         Ok(Self {
             profile,
@@ -136,6 +141,8 @@ impl Arrival {
             content: reading.content,
             observations: reading.observations,
             sent_at: reading.sent_at,
+            acknowledges: if is_ack { Acknowledgment::parse(&bytes).ok() } else { None },
+            acknowledgment: if is_ack { bytes } else { Vec::new() },
             // 20 characters at most (MSH-10 before 2.6), unique over all processes.
             reply_id: format!("A{}", &random_hex::<9>()?),
         })

@@ -57,7 +57,9 @@ fn cause(caller: &Caller) -> Cause<'_> {
 
 /// Whether a lab was asked to cancel and has not answered.
 pub(super) fn is_asked(messages: &[outbox_row::Model]) -> bool {
-    messages.iter().any(|row| row.kind == outbox::CANCEL_ORDER && row.status == outbox::QUEUED)
+    let awaited = |row: &outbox_row::Model| row.application_ack.as_deref() == Some(outbox::AWAITED);
+    let asked = |row: &outbox_row::Model| row.status == outbox::QUEUED || awaited(row);
+    messages.iter().any(|row| row.kind == outbox::CANCEL_ORDER && asked(row))
 }
 
 pub(super) fn status_of(order: &lab_order::Model) -> OrderStatus {

@@ -8,11 +8,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
 
-use super::{error::LabError, record_attempt::give_up, views::EndpointView};
 pub use super::{
+    application_ack::{Awaited, apply_application_ack, awaited},
     record_attempt::{Attempt, note_unreachable, record_attempt},
     route_order::route_leftovers,
 };
+use super::{error::LabError, record_attempt::give_up, views::EndpointView};
 use crate::{
     config::Config,
     context::Ctx,
@@ -30,8 +31,12 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// A message that may be sent now.
 pub struct Outbound {
+    /// To whom.
+    pub endpoint: i64,
     /// `outbox.id`.
     pub outbox_id: i64,
+    /// Which try is under way; 0 before it begins.
+    pub attempt: i32,
     /// Control id, MSH-10.
     pub control_id: String,
     /// The bytes, the same on every try.
@@ -51,8 +56,8 @@ pub enum Due {
 /// Whether a try may begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// Send.
-    Go,
+    /// Send: this is the try of that number, and until this instant the lease holds.
+    Go(i32, DateTime<Utc>),
     /// The message was called off or settled meanwhile.
     Settled,
     /// Another process sends to this lab.
@@ -83,7 +88,8 @@ pub async fn next_due(ctx: &Ctx, endpoint: i64) -> Result<Due, LabError> {
     let message = message.ok_or(LabError::NotFound("Message"))?;
     match ctx.keys.open_envelope(&message.message_uid, &message.direction, &message.raw_message) {
         Ok(bytes) => {
-            Ok(Due::Now(Outbound { outbox_id: row.id, control_id: message.message_control_id, bytes }))
+            let control_id = message.message_control_id;
+            Ok(Due::Now(Outbound { endpoint, outbox_id: row.id, attempt: 0, control_id, bytes }))
         }
         // The row was damaged, and no later try will mend it: it must not hold up what comes behind it.
         Err(SecurityError::Decrypt) => {
@@ -113,10 +119,13 @@ pub async fn lease(ctx: &Ctx, endpoint: i64, owner: &str) -> Result<bool, LabErr
 }
 
 async fn take_lease(ctx: &Ctx, tx: &db::Tx, endpoint: i64, owner: &str) -> Result<bool, LabError> {
-    let now = ctx.clock.now();
+    Ok(endpoints::take_lease(&**tx, endpoint, owner, ctx.clock.now(), lease_end(ctx)).await?)
+}
+
+/// When a lease runs out that is taken now.
+pub(super) fn lease_end(ctx: &Ctx) -> DateTime<Utc> {
     let span = ctx.config.ack_timeout + LEASE_MARGIN;
-    let until = now + chrono::Duration::from_std(span).unwrap_or_default();
-    Ok(endpoints::take_lease(&**tx, endpoint, owner, now, until).await?)
+    ctx.clock.now() + chrono::Duration::from_std(span).unwrap_or_default()
 }
 
 /// The last question before bytes leave the house, and the note that they did: from its commit on the message counts as
@@ -124,6 +133,7 @@ async fn take_lease(ctx: &Ctx, tx: &db::Tx, endpoint: i64, owner: &str) -> Resul
 /// connecting may have taken a while.
 pub async fn start_attempt(ctx: &Ctx, endpoint: i64, owner: &str, outbox_id: i64) -> Result<Start, LabError> {
     let tx = db::write(&ctx.db, "start_attempt").await?;
+    let until = lease_end(ctx);
     if !take_lease(ctx, &tx, endpoint, owner).await? {
         return Ok(Start::NotOurs);
     }
@@ -136,7 +146,7 @@ pub async fn start_attempt(ctx: &Ctx, endpoint: i64, owner: &str, outbox_id: i64
     change.attempts = Set(attempts);
     change.update(&*tx).await?;
     tx.commit().await?;
-    Ok(Start::Go)
+    Ok(Start::Go(attempts, until))
 }
 
 /// Writes the state of the sending side where the operator sees it.

@@ -82,6 +82,8 @@ pub struct Habits {
     pub order_codes: OrderCodes,
     /// Coding system of the diagnoses sent to it (DG1-2, DG1-3.3).
     pub diagnosis_system: String,
+    /// Whether `ack_mode` `enhanced` asks for a word of its application besides the commit acknowledgment (MSH-16).
+    pub application_ack: ApplicationAck,
     /// Standard position (`OBX-11`) to the one this sender uses (`OBX-10`).
     pub positions: BTreeMap<String, String>,
     /// Directory that its files appear in.
@@ -108,6 +110,7 @@ impl Default for Habits {
             processing_id: None,
             order_codes: OrderCodes::default(),
             diagnosis_system: "I10".to_owned(),
+            application_ack: ApplicationAck::default(),
             positions: BTreeMap::new(),
             directory: None,
             sftp: None,
@@ -146,6 +149,17 @@ pub enum OrderResponse {
     Orr,
     /// A plain ACK, for senders that know no other answer.
     Ack,
+}
+
+/// What MSH-16 of our messages asks for in enhanced mode (table 0155).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ApplicationAck {
+    /// Always.
+    #[default]
+    Al,
+    /// Never.
+    Ne,
 }
 
 /// Where orders have what only imaging needs.

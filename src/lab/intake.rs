@@ -7,6 +7,7 @@
 //! handful of statements, commits, and only then answers. On PostgreSQL there are two, so that one decides while the
 //! other's commit is under way; all messages of a patient go to the same one, in the order they came.
 
+mod acknowledgment;
 mod event;
 mod held;
 mod load;
@@ -106,7 +107,9 @@ impl Worker {
     /// Settles a batch: as a whole, and where the data of some message cannot be stored, by halves until that message
     /// stands alone.
     async fn settle(&mut self, batch: Vec<Submission>) {
-        let alone = |entry: &Submission| event::in_message(&entry.arrival).is_some();
+        let alone = |entry: &Submission| {
+            event::in_message(&entry.arrival).is_some() || entry.arrival.acknowledges.is_some()
+        };
         let mut work = parts(batch, |entry| entry.arrival.sealed.len(), alone);
         work.reverse();
         while let Some(mut batch) = work.pop() {
@@ -158,6 +161,11 @@ impl Worker {
             && let Some(event) = event::in_message(arrival)
         {
             return Ok(vec![event::commit(&self.ctx, rules, arrival, event).await?]);
+        }
+        if let [arrival] = arrivals
+            && let Some(said) = &arrival.acknowledges
+        {
+            return acknowledgment::commit(&self.ctx, rules, arrival, said).await;
         }
         let mut tx = db::write(&self.ctx.db, "intake").await?;
         let settled = decide_all(&self.ctx, &tx, rules, arrivals).await?;

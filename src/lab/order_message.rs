@@ -99,8 +99,11 @@ fn envelope(
     time: DateTime<FixedOffset>,
 ) -> Envelope {
     let own = |text: &Option<String>, default: &str| or_default(text.as_deref().unwrap_or_default(), default);
-    // Only a commit acknowledgment is asked for: one that says the message is safe is what delivery waits for.
+    // Delivery waits for the commit acknowledgment, which says that the message is safe. What the application thinks of it may
+    // come later, unless the profile says that it never does.
     let enhanced = endpoint.ack_mode == "enhanced";
+    let application =
+        endpoint.profile.get("application_ack").and_then(|asked| asked.as_str()).unwrap_or("AL");
     Envelope {
         delimiters: Delimiters::DEFAULT,
         sending_application: own(&endpoint.sending_application, &config.sending_application),
@@ -112,7 +115,7 @@ fn envelope(
         processing_id: profile.processing_id.clone(),
         version: endpoint.hl7_version.clone(),
         accept_ack: enhanced.then(|| "AL".to_owned()),
-        application_ack: enhanced.then(|| "NE".to_owned()),
+        application_ack: enhanced.then(|| application.to_owned()),
         charset: endpoint.charset.as_deref().and_then(Charset::parse).unwrap_or(Charset::UTF_8),
     }
 }

@@ -146,14 +146,29 @@ pub(super) async fn settle_cancellation(
     let kind = match (cancel_answer(attempt), next) {
         (_, Next::RetryAt(_) | Next::WaitForPeer(_)) => "cancellation_tried",
         (Some(CancelState::Consented), _) => {
-            cancel_tests(ctx, tx, order.id).await?;
             let cause = Cause { kind: "cancelled_by_lab", ..cause };
-            return Ok(move_order(ctx, tx, order, OrderEvent::CancelConsented, cause).await.map(|_| ())?);
+            return cancel_by_consent(ctx, tx, order, cause).await;
         }
         (Some(_), _) => "cancellation_refused",
         (None, _) => "cancellation_given_up",
     };
     Ok(note(ctx, tx, &order, Cause { kind, ..cause }, None).await?)
+}
+
+/// The lab agrees that nobody works on the order.
+pub(super) async fn cancel_by_consent(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    order: lab_order::Model,
+    cause: Cause<'_>,
+) -> Result<(), LabError> {
+    cancel_tests(ctx, tx, order.id).await?;
+    Ok(move_order(ctx, tx, order, OrderEvent::CancelConsented, cause).await.map(|_| ())?)
+}
+
+/// Whether an answer to a cancellation says no.
+pub(super) fn declines(attempt: &Attempt) -> bool {
+    cancel_answer(attempt) == Some(CancelState::Refused)
 }
 
 /// What the lab said to a cancellation, when it said anything. One test that it will not call off is a refusal: the

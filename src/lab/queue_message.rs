@@ -57,8 +57,11 @@ pub(super) async fn queue_message(
     // The time stands in the control id, and two messages of one order must not share it, however soon the second follows.
     let turn = chrono::Duration::milliseconds(outbox::count_of_order(&**tx, order.id).await?.cast_signed());
     let encoded = encode(&ctx.config, &parts, action, ctx.clock.now() + turn);
+    let asked = encoded.envelope.application_ack.as_deref().is_some_and(|asked| asked != "NE");
     let message = message_row(ctx, order, endpoint, encoded)?.insert(&**tx).await?;
-    outbox_entry(ctx, &message, action).insert(&**tx).await?;
+    let entry = outbox_entry(ctx, &message, action);
+    let application_ack = Set(asked.then(|| outbox::ASKED.to_owned()));
+    outbox_row::ActiveModel { application_ack, ..entry }.insert(&**tx).await?;
     Ok(message.id)
 }
 

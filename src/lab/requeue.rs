@@ -45,6 +45,7 @@ pub(super) async fn requeue(
 }
 
 fn row_waits(ctx: &Ctx, letter: outbox_row::Model) -> outbox_row::ActiveModel {
+    let asks = letter.application_ack.is_some();
     let mut change: outbox_row::ActiveModel = letter.into();
     change.status = Set(outbox::QUEUED.into());
     change.attempts = Set(0);
@@ -56,6 +57,11 @@ fn row_waits(ctx: &Ctx, letter: outbox_row::Model) -> outbox_row::ActiveModel {
     change.discarded_by = Set(None);
     change.discarded_at = Set(None);
     change.discard_reason = Set(None);
+    if asks {
+        change.application_ack = Set(Some(outbox::ASKED.into()));
+    }
+    change.application_ack_until = Set(None);
+    change.before_consent = Set(None);
     change
 }
 

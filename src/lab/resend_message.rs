@@ -118,6 +118,7 @@ async fn queue_again(
         status: Set(outbox::QUEUED.into()),
         attempts: Set(0),
         again: Set(true),
+        application_ack: Set(last.application_ack.as_ref().map(|_| outbox::ASKED.to_owned())),
         next_attempt_at: Set(now),
         created_at: Set(now),
         ..Default::default()

@@ -1,6 +1,6 @@
 //! A connection to a lab: one message out, its answer in, never another's.
 
-use std::{io, time::Duration};
+use std::{collections::VecDeque, io, time::Duration};
 
 use ipnet::IpNet;
 use tokio::{
@@ -19,6 +19,8 @@ use crate::{
 
 /// An answer of a lab is small; anything larger is not an answer.
 const MAX_REPLY: usize = 1024 * 1024;
+/// Messages that a further word may come about, at most: the oldest are forgotten.
+const MAX_EXPECTED: usize = 1000;
 
 /// Why no answer came. After any of these the connection must not be used again: what arrives on it later belongs
 /// to a message that was given up.
@@ -41,6 +43,18 @@ pub struct Connection {
     frames: Vec<Frame>,
     /// Control id of the message that was answered last on it.
     answered: Option<String>,
+    /// Control ids of messages that the lab's system has taken, and its application has not spoken of.
+    expected: VecDeque<String>,
+    /// What came about those.
+    late: Vec<LateReply>,
+}
+
+/// What came about an earlier message.
+pub struct LateReply {
+    /// As received.
+    pub bytes: Vec<u8>,
+    /// As read.
+    pub reply: Reply,
 }
 
 /// The answer with its bytes.
@@ -62,7 +76,14 @@ impl Connection {
     fn over(stream: TcpStream) -> Self {
         // One small frame, then waiting: Nagle would hold the frame's tail back. Failing to set it costs speed only.
         let _ = stream.set_nodelay(true);
-        Self { stream, framer: Framer::new(MAX_REPLY), frames: Vec::new(), answered: None }
+        Self {
+            stream,
+            framer: Framer::new(MAX_REPLY),
+            frames: Vec::new(),
+            answered: None,
+            expected: VecDeque::new(),
+            late: Vec::new(),
+        }
     }
 
     /// Whether the peer is on this machine.
@@ -70,14 +91,84 @@ impl Connection {
         self.stream.peer_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback())
     }
 
+    /// Says that a further word may come about a message: the commit answer was not all.
+    pub fn expect(&mut self, control_id: &str) {
+        if !self.is_expected(control_id) {
+            self.expected.push_back(control_id.to_owned());
+        }
+        if self.expected.len() > MAX_EXPECTED {
+            self.expected.pop_front();
+        }
+    }
+
+    /// Whether any may come.
+    pub fn expects(&self) -> bool {
+        !self.expected.is_empty()
+    }
+
+    fn is_expected(&self, control_id: &str) -> bool {
+        self.expected.iter().any(|known| known == control_id)
+    }
+
+    /// What came about earlier messages, each once.
+    pub fn take_late(&mut self) -> Vec<LateReply> {
+        std::mem::take(&mut self.late)
+    }
+
     /// Whether the peer has closed an idle connection, or sent what nobody asked for. Such a connection is replaced
     /// before a message goes out, so that a restart of the lab costs no try and a second answer to the message before
-    /// is not taken for the next one's.
+    /// is not taken for the next one's. A word on an earlier message is kept, see [`Self::take_late`].
     pub fn is_stale(&mut self) -> bool {
-        let mut byte = [0; 1];
-        let unread = !self.frames.is_empty() || self.framer.in_frame();
-        unread
-            || !matches!(self.stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        let mut buffer = [0; 8 * 1024];
+        loop {
+            if self.sort_frames().is_err() {
+                return true;
+            }
+            match self.stream.try_read(&mut buffer) {
+                Ok(count @ 1..) => self.framer.push(&buffer[..count], &mut self.frames),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return self.framer.in_frame() && !self.expects();
+                }
+                Ok(_) | Err(_) => return true,
+            }
+        }
+    }
+
+    /// Waits for a word on an earlier message. Errors: the connection has ended, or something else came; it must not be
+    /// used again. Nothing is lost when the wait is given up.
+    pub async fn listen(&mut self) -> Result<(), SendFault> {
+        loop {
+            self.sort_frames()?;
+            if !self.late.is_empty() {
+                return Ok(());
+            }
+            self.read_on().await?;
+        }
+    }
+
+    /// Puts aside what came about earlier messages; anything else between two exchanges is a fault.
+    fn sort_frames(&mut self) -> Result<(), SendFault> {
+        for frame in std::mem::take(&mut self.frames) {
+            let (bytes, reply) = read_reply(frame)?;
+            if !self.put_aside(bytes, reply) {
+                return Err(SendFault::Mismatch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is about an earlier message; then it is kept.
+    fn put_aside(&mut self, bytes: Vec<u8>, reply: Reply) -> bool {
+        let Some(about) = reply.acknowledged_id.clone() else { return false };
+        if !self.is_expected(&about) {
+            return false;
+        }
+        // A second commit answer is not the word that is awaited.
+        if !reply.code.is_commit() {
+            self.expected.retain(|known| *known != about);
+            self.late.push(LateReply { bytes, reply });
+        }
+        true
     }
 
     /// Sends a message and waits for the answer whose MSA-2 is its control id.
@@ -105,35 +196,48 @@ impl Connection {
     }
 
     /// The next answer. A second one to the message before is passed over: that message has its outcome, and this one
-    /// is still to be answered.
+    /// is still to be answered. So is a word on an earlier message, which is kept.
     async fn next_reply(&mut self, control_id: &str) -> Result<(Vec<u8>, Reply), SendFault> {
         loop {
-            let bytes = self.next_frame().await?;
-            let reply = Reply::parse(&bytes).map_err(|_| SendFault::Mismatch)?;
+            let (bytes, reply) = read_reply(self.next_frame().await?)?;
             let about = reply.acknowledged_id.as_deref();
-            if about.is_none() || about == Some(control_id) || about != self.answered.as_deref() {
+            if about == Some(control_id) {
                 return Ok((bytes, reply));
             }
-            tracing::warn!(control_id = about, "a second ACK to the same message changes nothing");
+            if about.is_some()
+                && about == self.answered.as_deref()
+                && !self.is_expected(about.unwrap_or_default())
+            {
+                tracing::warn!(control_id = about, "a second ACK to the same message changes nothing");
+            } else if !self.put_aside(bytes.clone(), reply.clone()) {
+                return Ok((bytes, reply));
+            }
         }
     }
 
-    async fn next_frame(&mut self) -> Result<Vec<u8>, SendFault> {
-        let mut buffer = vec![0; 8 * 1024];
-        loop {
-            if !self.frames.is_empty() {
-                return match self.frames.remove(0) {
-                    Frame::Message(bytes) => Ok(bytes),
-                    Frame::Oversize { .. } => Err(SendFault::Mismatch),
-                };
-            }
-            let count = self.stream.read(&mut buffer).await.map_err(|_| SendFault::Closed)?;
-            if count == 0 {
-                // Half an answer says nothing.
-                self.framer.finish();
-                return Err(SendFault::Closed);
-            }
-            self.framer.push(&buffer[..count], &mut self.frames);
+    async fn next_frame(&mut self) -> Result<Frame, SendFault> {
+        while self.frames.is_empty() {
+            self.read_on().await?;
         }
+        Ok(self.frames.remove(0))
     }
+
+    /// Reads what there is.
+    async fn read_on(&mut self) -> Result<(), SendFault> {
+        let mut buffer = vec![0; 8 * 1024];
+        let count = self.stream.read(&mut buffer).await.map_err(|_| SendFault::Closed)?;
+        if count == 0 {
+            // Half an answer says nothing.
+            self.framer.finish();
+            return Err(SendFault::Closed);
+        }
+        self.framer.push(&buffer[..count], &mut self.frames);
+        Ok(())
+    }
+}
+
+fn read_reply(frame: Frame) -> Result<(Vec<u8>, Reply), SendFault> {
+    let Frame::Message(bytes) = frame else { return Err(SendFault::Mismatch) };
+    let reply = Reply::parse(&bytes).map_err(|_| SendFault::Mismatch)?;
+    Ok((bytes, reply))
 }

@@ -70,6 +70,23 @@ pub async fn take_lease(
     Ok(taken.rows_affected == 1)
 }
 
+/// Renews a lease that a process still has. False: another process took it over, or it was given back. The row is held until
+/// the end of the transaction, so nobody takes it meanwhile.
+pub async fn keep_lease(
+    connection: &impl ConnectionTrait,
+    id: i64,
+    owner: &str,
+    until: DateTime<Utc>,
+) -> Result<bool, DbErr> {
+    let kept = Entity::update_many()
+        .col_expr(Column::LeaseUntil, Expr::value(until))
+        .filter(Column::Id.eq(id))
+        .filter(Column::LeaseOwner.eq(owner))
+        .exec(connection)
+        .await?;
+    Ok(kept.rows_affected == 1)
+}
+
 /// Gives the leases of a process back, so that another need not wait for them to run out.
 pub async fn release_leases(connection: &impl ConnectionTrait, owner: &str) -> Result<(), DbErr> {
     clear(connection, Condition::all().add(Column::LeaseOwner.eq(owner))).await

@@ -2,10 +2,10 @@
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Select,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
 };
 
-use super::entity::{delivery_attempt, outbox};
+use super::entity::{delivery_attempt, hl7_message, outbox};
 
 /// Waiting.
 pub const QUEUED: &str = "queued";
@@ -17,6 +17,15 @@ pub const DEAD: &str = "dead";
 pub const DISCARDED: &str = "discarded";
 /// Called off before it was sent.
 pub const CANCELLED: &str = "cancelled";
+
+/// A word of the lab's application is asked for, should its system take the message.
+pub const ASKED: &str = "asked";
+/// What the lab's application has to say is awaited.
+pub const AWAITED: &str = "awaited";
+/// It came.
+pub const RECEIVED: &str = "received";
+/// It did not come in time.
+pub const MISSING: &str = "missing";
 
 /// Kind of a message that asks for tests.
 pub const NEW_ORDER: &str = "new_order";
@@ -52,6 +61,40 @@ pub async fn lock_of_order(
     outbox::Entity::find()
         .filter(outbox::Column::LabOrderId.eq(order))
         .order_by_asc(outbox::Column::Id)
+        .lock_exclusive()
+        .all(connection)
+        .await
+}
+
+/// Messages to an endpoint whose application has not said yet what it thinks of them, oldest first.
+pub async fn awaiting_application(
+    connection: &impl ConnectionTrait,
+    endpoint: i64,
+) -> Result<Vec<outbox::Model>, DbErr> {
+    outbox::Entity::find()
+        .filter(outbox::Column::LisEndpointId.eq(endpoint))
+        .filter(outbox::Column::ApplicationAck.eq(AWAITED))
+        .order_by_asc(outbox::Column::Id)
+        .all(connection)
+        .await
+}
+
+/// What we sent to an endpoint under a control id, and how it stands, newest first; held until the end of the transaction.
+pub async fn lock_of_control_id(
+    connection: &impl ConnectionTrait,
+    endpoint: i64,
+    control_id: &str,
+) -> Result<Vec<outbox::Model>, DbErr> {
+    let messages = hl7_message::Entity::find()
+        .select_only()
+        .column(hl7_message::Column::Id)
+        .filter(hl7_message::Column::MessageControlId.eq(control_id))
+        .filter(hl7_message::Column::LisEndpointId.eq(endpoint))
+        .filter(hl7_message::Column::Direction.eq("outbound"))
+        .into_query();
+    outbox::Entity::find()
+        .filter(outbox::Column::Hl7MessageId.in_subquery(messages))
+        .order_by_desc(outbox::Column::Id)
         .lock_exclusive()
         .all(connection)
         .await

@@ -74,6 +74,41 @@ pub(crate) fn start_of_time() -> DateTime<Utc> {
     "2026-03-02T08:00:00Z".parse().unwrap()
 }
 
+/// One more process on the same data that can be killed: it runs on threads of its own, and nothing of it ends softly.
+pub(crate) struct Killable {
+    threads: tokio::runtime::Runtime,
+    service: Service,
+}
+
+impl Killable {
+    /// Starts it.
+    pub(crate) async fn start(app: &TestApp) -> Self {
+        let threads =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (settings, clock) = (app.settings.clone(), app.clock.clone());
+        let service = threads.spawn(async move { start_service(settings, clock).await }).await.unwrap();
+        Self { threads, service }
+    }
+
+    /// Where its API is.
+    pub(crate) fn base(&self) -> String {
+        format!("http://{}", self.service.http)
+    }
+
+    /// Ends it where it stands: nothing is finished, given back or written down.
+    pub(crate) fn kill(self) {
+        self.threads.shutdown_background();
+        drop(self.service);
+    }
+}
+
+async fn start_service(settings: Vec<(String, String)>, clock: FakeClock) -> Service {
+    let layers = Layers::new(None, settings.into_iter()).unwrap();
+    let (config, _) = Config::load(&layers).unwrap();
+    let ctx = runtime::context(config, Clock::Fake(clock)).await.unwrap();
+    runtime::start(ctx).await.unwrap()
+}
+
 impl TestApp {
     pub(crate) async fn start(engine: Engine) -> Self {
         Self::start_with(engine, &[]).await
@@ -120,7 +155,8 @@ impl TestApp {
         app
     }
 
-    async fn boot(&mut self) {
+    /// Starts the service on the same data.
+    pub(crate) async fn boot(&mut self) {
         let service = self.second().await;
         self.base = format!("http://{}", service.http);
         self.mllp = service.mllp.port();
@@ -129,16 +165,18 @@ impl TestApp {
 
     /// One more process on the same data, as PostgreSQL allows. Whoever starts it stops it.
     pub(crate) async fn second(&self) -> Service {
-        let layers = Layers::new(None, self.settings.iter().cloned()).unwrap();
-        let (config, _) = Config::load(&layers).unwrap();
-        let ctx = runtime::context(config, Clock::Fake(self.clock.clone())).await.unwrap();
-        runtime::start(ctx).await.unwrap()
+        start_service(self.settings.clone(), self.clock.clone()).await
     }
 
     /// Stops softly and starts again on the same data.
     pub(crate) async fn restart(&mut self) {
-        self.service.take().unwrap().stop().await.unwrap();
+        self.pause().await;
         self.boot().await;
+    }
+
+    /// Stops softly; [`Self::boot`] starts again.
+    pub(crate) async fn pause(&mut self) {
+        self.service.take().unwrap().stop().await.unwrap();
     }
 
     pub(crate) fn ctx(&self) -> &pms::context::Ctx {
@@ -224,6 +262,11 @@ impl Drop for TestApp {
 }
 
 impl Actor {
+    /// The same person at another process on the same data.
+    pub(crate) fn at(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
+    }
+
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.base));
         if self.token.is_empty() { request } else { request.bearer_auth(&self.token) }

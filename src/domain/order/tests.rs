@@ -222,6 +222,16 @@ proptest! {
 }
 
 #[test]
+fn a_late_refusal_to_cancel_restores_where_the_order_stood() {
+    for status in S::ALL {
+        for before in [Pending, Sent, Acknowledged, Failed] {
+            let after = status.advance(E::CancelDeclined { before });
+            assert_eq!(after.ok(), (*status == Cancelled).then_some(before), "{status}: results win over it");
+        }
+    }
+}
+
+#[test]
 fn withdrawn_results_leave_what_others_reported() {
     use TestStatus as T;
     for status in S::ALL {

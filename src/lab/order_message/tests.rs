@@ -216,7 +216,10 @@ fn the_endpoint_overrides_names_and_asks_for_its_acknowledgment() {
     };
     let encoded = sent(&roe(), &endpoint, &[]);
     assert!(text(&encoded).starts_with("MSH|^~\\&|CLINIC|MPS_PMS|LABSYS|LAB|"));
-    assert!(text(&encoded).contains("|T|2.5.1|||AL|NE||UNICODE UTF-8\r"));
+    assert!(text(&encoded).contains("|T|2.5.1|||AL|AL||UNICODE UTF-8\r"));
+    let profile = json!({"application_ack": "NE"});
+    let encoded = sent(&roe(), &lis_endpoint::Model { profile, ..endpoint }, &[]);
+    assert!(text(&encoded).contains("|P|2.5.1|||AL|NE||UNICODE UTF-8\r"));
 }
 
 /// With a name space of our numbers, TQ1, and no priority in ORC-7 and OBR-27, as IHE LAB-1 has it.

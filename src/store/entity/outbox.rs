@@ -43,6 +43,14 @@ pub struct Model {
     pub discard_reason: Option<String>,
     /// Whether it was sent before: what comes of it now never takes its order back.
     pub again: bool,
+    /// What the lab's application has to say once its system has taken the message: `asked` for; `awaited`, `received` or
+    /// `missing`.
+    pub application_ack: Option<String>,
+    /// Until when it is awaited.
+    pub application_ack_until: Option<DateTimeUtc>,
+    /// Where the order and its tests stood when a bare commit answer was taken for consent to a cancellation.
+    #[sea_orm(column_type = "JsonBinary")]
+    pub before_consent: Option<Json>,
 }
 
 super::plain_entity!("outbox");

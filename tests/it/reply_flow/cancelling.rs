@@ -1,0 +1,125 @@
+//! Cancellations: only what the lab says of them moves the order, and what it takes back is taken back here.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::{QUICK, enhanced, history_is, placed};
+use crate::{
+    app::{Actor, Answer, Engine, TestApp, flows},
+    ordering::{becomes, endpoint, kinds, status},
+    scripted_lab::{Received, ScriptedLab},
+};
+
+flows!(
+    a_refusal_leaves_the_order_where_it_was,
+    a_commit_answer_alone_is_no_consent_yet,
+    a_commit_answer_counts_when_nothing_else_comes,
+    consent_is_taken_back,
+);
+
+async fn cancel(actor: &Actor, id: &Value) -> Answer {
+    actor.post(&format!("/api/lab-orders/{id}/cancel"), json!({})).await
+}
+
+/// An order that the lab has acknowledged, and its cancellation at the lab, unanswered.
+async fn asked(actor: &Actor, patient: i64, lab: &mut ScriptedLab) -> (Value, Received) {
+    let (id, taken) = placed(actor, patient, lab).await;
+    taken.say_of_order("AA", "OK");
+    becomes(actor, &id, "acknowledged").await;
+    let (answer, asked) = tokio::join!(cancel(actor, &id), lab.next());
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{:?}", answer.body);
+    assert!(asked.text.contains("ORC|CA|"), "{}", asked.text);
+    assert_eq!(status(actor, &id).await, "acknowledged", "nothing is called off before the lab says so");
+    (id, asked)
+}
+
+async fn a_refusal_leaves_the_order_where_it_was(engine: Engine) {
+    let app = TestApp::start_with(engine, &[QUICK]).await;
+    let jane = app.jane().await;
+    let mut lab = ScriptedLab::start().await;
+    endpoint(&app, lab.port).await;
+    let clinician = app.clinician().await;
+    for (code, control) in [("AA", Some("UC")), ("AA", Some("UA")), ("AE", None), ("AR", Some("UC"))] {
+        let (id, asked) = asked(&clinician, jane, &mut lab).await;
+        match (code, control) {
+            ("AR", Some(_)) => {
+                let err = "ERR|||200^x^HL70357|E\r";
+                let text = crate::scripted_lab::answer(code, &asked.control_id(), err);
+                asked.write(&pms::hl7::frame::wrap(text.as_bytes()));
+            }
+            (code, Some(control)) => asked.say_of_order(code, control),
+            (code, None) => asked.say(code),
+        }
+        let refused =
+            ["created", "delivered", "accepted_by_lab", "cancellation_requested", "cancellation_refused"];
+        history_is(&clinician, &id, &refused).await;
+        assert_eq!(status(&clinician, &id).await, "acknowledged");
+        let order = clinician.read(&format!("/api/lab-orders/{id}")).await;
+        assert_eq!(order["tests"][0]["status"], "in_lab");
+    }
+    let (id, asked) = asked(&clinician, jane, &mut lab).await;
+    asked.say_of_order("AA", "CR");
+    becomes(&clinician, &id, "cancelled").await;
+    assert_eq!(cancel(&clinician, &id).await.status, StatusCode::CONFLICT);
+    app.finish().await;
+}
+
+async fn a_commit_answer_alone_is_no_consent_yet(engine: Engine) {
+    let app = TestApp::start_with(engine, &[QUICK]).await;
+    let jane = app.jane().await;
+    let mut lab = ScriptedLab::start().await;
+    enhanced(&app, lab.port).await;
+    let clinician = app.clinician().await;
+    for (control, ends) in [("UC", "acknowledged"), ("CR", "cancelled")] {
+        let (id, asked) = asked(&clinician, jane, &mut lab).await;
+        asked.say("CA");
+        let heard =
+            ["created", "delivered", "accepted_by_lab", "cancellation_requested", "cancellation_received"];
+        history_is(&clinician, &id, &heard).await;
+        assert_eq!(status(&clinician, &id).await, "acknowledged");
+        assert_eq!(cancel(&clinician, &id).await.status, StatusCode::CONFLICT, "the lab has been asked");
+        asked.say_of_order("AA", control);
+        crate::app::until("decided", async || (kinds(&clinician, &id).await.len() == 6).then_some(())).await;
+        assert_eq!(status(&clinician, &id).await, ends);
+    }
+    app.finish().await;
+}
+
+async fn a_commit_answer_counts_when_nothing_else_comes(engine: Engine) {
+    let app = TestApp::start_with(engine, &[QUICK, ("APPLICATION_ACK_TIMEOUT_SECONDS", "60")]).await;
+    let jane = app.jane().await;
+    let mut lab = ScriptedLab::start().await;
+    enhanced(&app, lab.port).await;
+    let clinician = app.clinician().await;
+    let (id, asked) = asked(&clinician, jane, &mut lab).await;
+    asked.say("CA");
+    crate::app::until("heard", async || (kinds(&clinician, &id).await.len() == 5).then_some(())).await;
+    app.clock.advance(Duration::from_secs(61));
+    becomes(&clinician, &id, "cancelled").await;
+    // Then it says no after all.
+    asked.say_of_order("AA", "UC");
+    becomes(&clinician, &id, "acknowledged").await;
+    let order = clinician.read(&format!("/api/lab-orders/{id}")).await;
+    assert_eq!(order["tests"][0]["status"], "in_lab", "{order}");
+    app.finish().await;
+}
+
+/// A lab that was not asked for more than it said: its commit answer is consent, until its application says otherwise.
+async fn consent_is_taken_back(engine: Engine) {
+    let app = TestApp::start_with(engine, &[QUICK]).await;
+    let jane = app.jane().await;
+    let mut lab = ScriptedLab::start().await;
+    endpoint(&app, lab.port).await;
+    let clinician = app.clinician().await;
+    let (id, asked) = asked(&clinician, jane, &mut lab).await;
+    asked.say("CA");
+    becomes(&clinician, &id, "cancelled").await;
+    asked.say("AE");
+    becomes(&clinician, &id, "acknowledged").await;
+    let order = clinician.read(&format!("/api/lab-orders/{id}")).await;
+    assert_eq!(order["tests"][0]["status"], "in_lab", "{order}");
+    assert_eq!(kinds(&clinician, &id).await.last().unwrap(), "cancellation_refused");
+    app.finish().await;
+}
