@@ -89,7 +89,7 @@ enum Sim {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Cli::parse().command).await {
+    match Box::pin(run(Cli::parse().command)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             for line in error.lines() {

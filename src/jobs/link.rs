@@ -7,11 +7,12 @@
 //! | the answer to the message in flight | it is that message's: accepted, refused or to be tried again, by its code |
 //! | a second one to the message before | nothing |
 //! | a word of the application on a message whose commit answer came | it acts on that message's order, whatever is in flight |
+//! | a late answer to a message that was given up or waits to be tried again | a line in its order's history |
 //! | an answer to something else, or bytes that are none | nobody's: the connection is dropped and the message tried again |
 //! | nothing in time, or the connection ends | the connection is dropped and the message tried again |
 //! | an answer before the message has ended | as any other: the lab has named the message |
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tokio::time::{sleep, timeout};
@@ -31,6 +32,8 @@ use crate::{
 
 /// How often a loop looks without being woken: another process may have queued something.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Messages that a late word is still recognised about, beside those whose word is awaited.
+const REMEMBERED: usize = 200;
 /// How long an exchange may go on after the process was told to stop. Under the grace of the whole shutdown, so that
 /// its outcome can still be written down.
 const STOP_GRACE: Duration = Duration::from_secs(20);
@@ -70,6 +73,8 @@ pub(super) struct Link {
     unrecorded: Option<(Outbound, Attempt)>,
     /// What came about earlier messages and is not applied yet.
     late: Vec<LateReply>,
+    /// Control ids of what was sent lately: a lab may answer late, and on another connection.
+    sent: VecDeque<String>,
     /// Messages whose lab has still to say what it thinks of them; `None` until looked up.
     awaited: Option<Vec<Awaited>>,
     /// Failed connects in a row, and when the next one may be made.
@@ -96,6 +101,7 @@ impl Link {
             connection: None,
             unrecorded: None,
             late: Vec::new(),
+            sent: VecDeque::new(),
             awaited: None,
             unreachable: 0,
             not_before: None,
@@ -245,8 +251,8 @@ impl Link {
         };
         match connected {
             Ok(mut connection) => {
-                let awaited = self.awaited.iter().flatten();
-                awaited.for_each(|awaited| connection.expect(&awaited.control_id));
+                let awaited = self.awaited.iter().flatten().map(|awaited| &awaited.control_id);
+                self.sent.iter().chain(awaited).for_each(|id| connection.expect(id));
                 self.connection = Some(connection);
                 self.unreachable = 0;
                 self.not_before = None;
@@ -279,6 +285,8 @@ impl Link {
         let Some(mut connection) = self.connection.take() else {
             return failed(SendFault::Closed);
         };
+        connection.expect(&message.control_id);
+        self.remember(&message.control_id);
         let wait = self.ctx.config.ack_timeout;
         let outcome = tokio::select! {
             outcome = connection.exchange(&message.bytes, &message.control_id, wait) => outcome,
@@ -286,10 +294,6 @@ impl Link {
         };
         match outcome {
             Ok(exchange) => {
-                // Asked for or not: a lab may say more once its system has taken a message.
-                if exchange.reply.code.is_commit() && exchange.reply.code.is_accept() {
-                    connection.expect(&message.control_id);
-                }
                 self.connection = Some(connection);
                 Attempt::answered(exchange.reply, exchange.bytes, exchange.latency)
             }
@@ -297,6 +301,14 @@ impl Link {
                 self.late.extend(connection.take_late());
                 failed(fault)
             }
+        }
+    }
+
+    fn remember(&mut self, control_id: &str) {
+        self.sent.retain(|known| known != control_id);
+        self.sent.push_back(control_id.to_owned());
+        if self.sent.len() > REMEMBERED {
+            self.sent.pop_front();
         }
     }
 

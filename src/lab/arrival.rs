@@ -62,7 +62,8 @@ pub struct Arrival {
     pub observations: usize,
     /// When it was made (MSH-7).
     pub sent_at: Option<DateTime<Utc>>,
-    /// What it says of a message of ours, where it is an acknowledgment.
+    /// What it says of a message of ours, where it is an acknowledgment, or an application's answer to an order (HL7 v2.5.1
+    /// §4.4.2, §4.4.7).
     pub acknowledges: Option<Acknowledgment>,
     /// The bytes of an acknowledgment; empty for any other message.
     pub acknowledgment: Vec<u8>,
@@ -124,7 +125,7 @@ impl Arrival {
             Some(_) => over_the_cap(&bytes),
             None => read(&bytes, &profile, known, received_at),
         };
-        let is_ack = matches!(reading.content, Content::StrayAck);
+        let is_ack = matches!(reading.header.message_code.as_deref(), Some("ACK" | "ORR" | "ORL"));
         let uid = random_hex::<16>()?;
         Ok(Self {
             profile,

@@ -43,7 +43,7 @@ pub struct Connection {
     frames: Vec<Frame>,
     /// Control id of the message that was answered last on it.
     answered: Option<String>,
-    /// Control ids of messages that the lab's system has taken, and its application has not spoken of.
+    /// Control ids of messages that were sent, on this connection or before it: a word may come about them.
     expected: VecDeque<String>,
     /// What came about those.
     late: Vec<LateReply>,
@@ -91,7 +91,7 @@ impl Connection {
         self.stream.peer_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback())
     }
 
-    /// Says that a further word may come about a message: the commit answer was not all.
+    /// Says that a word may come about a message of before: what its application thinks of it, or an answer that is late.
     pub fn expect(&mut self, control_id: &str) {
         if !self.is_expected(control_id) {
             self.expected.push_back(control_id.to_owned());
@@ -157,7 +157,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether it is about an earlier message; then it is kept.
+    /// Whether it is about an earlier message; then it is kept, once.
     fn put_aside(&mut self, bytes: Vec<u8>, reply: Reply) -> bool {
         let Some(about) = reply.acknowledged_id.clone() else { return false };
         if !self.is_expected(&about) {
@@ -196,7 +196,7 @@ impl Connection {
     }
 
     /// The next answer. A second one to the message before is passed over: that message has its outcome, and this one
-    /// is still to be answered. So is a word on an earlier message, which is kept.
+    /// is still to be answered. So is a word on any other message of before, which is kept.
     async fn next_reply(&mut self, control_id: &str) -> Result<(Vec<u8>, Reply), SendFault> {
         loop {
             let (bytes, reply) = read_reply(self.next_frame().await?)?;
@@ -204,13 +204,15 @@ impl Connection {
             if about == Some(control_id) {
                 return Ok((bytes, reply));
             }
-            if about.is_some()
-                && about == self.answered.as_deref()
-                && !self.is_expected(about.unwrap_or_default())
-            {
-                tracing::warn!(control_id = about, "a second ACK to the same message changes nothing");
-            } else if !self.put_aside(bytes.clone(), reply.clone()) {
-                return Ok((bytes, reply));
+            let is_second = about.is_some() && about == self.answered.as_deref();
+            if !self.put_aside(bytes.clone(), reply.clone()) {
+                if !is_second {
+                    return Ok((bytes, reply));
+                }
+                tracing::warn!(
+                    control_id = reply.acknowledged_id,
+                    "one more ACK to the same message changes nothing"
+                );
             }
         }
     }

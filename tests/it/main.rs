@@ -20,6 +20,7 @@ mod http_door_flow;
 mod intake_flow;
 mod intake_safety;
 mod lab;
+mod lab_script_flow;
 mod lease_flow;
 mod naive_hl7;
 mod openapi;

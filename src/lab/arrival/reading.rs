@@ -91,7 +91,7 @@ impl Reading {
         self.sent_at = translate::sent_at(&self.header, profile);
         self.observations = message.segments_named("OBX").count();
         storable(&self.header)?;
-        if is_acknowledgment(&self.header, &message) {
+        if self.header.message_code.as_deref() == Some("ACK") {
             return Ok(Content::StrayAck);
         }
         if !known {
@@ -169,16 +169,6 @@ impl Reading {
         }
         let faults = strict::faults(&self.warnings);
         if faults.is_empty() { content } else { Content::Refused(Verdict::Error, faults) }
-    }
-}
-
-/// A general acknowledgment, or an application's answer to an order (HL7 v2.5.1 §4.4.2, §4.4.7), which is one if it says to
-/// what.
-fn is_acknowledgment(header: &Header, message: &Message<'_>) -> bool {
-    match header.message_code.as_deref() {
-        Some("ACK") => true,
-        Some("ORR" | "ORL") => message.segment("MSA").is_some(),
-        _ => false,
     }
 }
 

@@ -1,9 +1,13 @@
 //! An acknowledgment that comes by itself, as a message to our listener. It is kept and never answered; where it is a word on
 //! something that we sent to the same endpoint, it acts on that.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, DbErr, EntityTrait};
+use sea_orm::{ActiveModelTrait, DbErr, EntityTrait};
 
-use super::{Outcome, Settled, decide_all, log, replies, save};
+use super::{
+    Ack, decide_all, load, log, replies,
+    rows::{self, Filed},
+    save,
+};
 use crate::{
     context::Ctx,
     domain::intake::Rules,
@@ -20,7 +24,8 @@ use crate::{
     },
 };
 
-/// Keeps it and applies it, in one transaction.
+/// Keeps it and applies it, in one transaction. An application's answer to an order that is about nothing we sent is a message
+/// of a type that is not taken, like any other.
 pub(super) async fn commit(
     ctx: &Ctx,
     rules: &Rules,
@@ -28,32 +33,44 @@ pub(super) async fn commit(
     said: &Acknowledgment,
 ) -> Result<Vec<Reply>, DbErr> {
     let mut tx = db::write(&ctx.db, "intake_acknowledgment").await?;
-    let settled = decide_all(ctx, &tx, rules, &[arrival]).await?;
-    save::batch(ctx, &mut tx, &settled).await?;
-    if let [Settled { outcome: Outcome::New { message, .. }, .. }] = settled.as_slice() {
+    if load::messages(&tx, &[arrival]).await?.stored(arrival).is_none() {
         let endpoint = arrival.profile.id.get();
         let matched =
             apply(ctx, &mut tx, endpoint, (said, &arrival.acknowledgment)).await.map_err(database)?;
         if let Some(matched) = matched {
-            tie(&tx, *message, &matched).await?;
+            keep(ctx, &tx, arrival, &matched).await?;
+            let receipt = tx.commit().await?;
+            ctx.hints.orders.wake();
+            tracing::info!(
+                control_id = arrival.control_id(),
+                message = matched.message,
+                "acknowledgment applied"
+            );
+            return Ok(vec![Reply::accept(&receipt, Vec::new())]);
         }
     }
+    let settled = decide_all(ctx, &tx, rules, &[arrival]).await?;
+    save::batch(ctx, &mut tx, &settled).await?;
     let receipt = tx.commit().await?;
-    ctx.hints.orders.wake();
     log(&settled);
     Ok(replies(&receipt, &settled))
 }
 
-/// So that it is found with what it answers.
-async fn tie(tx: &Tx, id: i64, matched: &Matched) -> Result<(), DbErr> {
+/// Its row, with the order of what it answers, so that it is found with it. No answer is due.
+async fn keep(ctx: &Ctx, tx: &Tx, arrival: &Arrival, matched: &Matched) -> Result<(), DbErr> {
     let answered = hl7_message::Entity::find_by_id(matched.message).one(&**tx).await?;
-    let change = hl7_message::ActiveModel {
-        id: Set(id),
-        lab_order_id: Set(matched.order),
-        patient_id: Set(answered.and_then(|row| row.patient_id)),
-        ..Default::default()
+    let filed = Filed {
+        status: "logged",
+        patient: answered.and_then(|row| row.patient_id),
+        order: matched.order,
+        stored: 0,
+        in_review: 0,
+        warnings: &[],
+        reused_id: false,
     };
-    change.update(&**tx).await.map(|_| ())
+    let ack = Ack { code: None, frames: Vec::new(), faults: Vec::new() };
+    let row = rows::message(arrival, None, &filed, &ack, ctx.clock.now());
+    row.insert(&**tx).await.map(|_| ())
 }
 
 /// Only a database fails here.

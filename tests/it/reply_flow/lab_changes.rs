@@ -44,10 +44,8 @@ async fn a_lab_moves_an_order_by_itself(engine: Engine) {
             let orc = if control.is_empty() { String::new() } else { orc };
             let lines = format!("{orc}OBR|1|{placer}|L{id}|CBC{}{sent}|||{obr_25}", "|".repeat(18));
             let report = oru(&format!("S{id}"), &sent, &[lines.as_str()]);
-            let message = match by_order_message {
-                true => report.replace("ORU^R01^ORU_R01", "ORM^O01^ORM_O01"),
-                false => report,
-            };
+            let kind = if by_order_message { "ORM^O01^ORM_O01" } else { "ORU^R01^ORU_R01" };
+            let message = report.replace("ORU^R01^ORU_R01", kind);
             let answer = String::from_utf8(lab.exchange(&message).await).unwrap();
             assert!(answer.contains(&format!("MSA|AA|S{id}")), "{answer}");
             let case = format!("{control} {orc_5} {obr_25} by order message: {by_order_message}");
