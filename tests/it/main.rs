@@ -19,6 +19,7 @@ mod document_flow;
 mod http_door_flow;
 mod intake_flow;
 mod intake_safety;
+mod kill_flow;
 mod lab;
 mod lab_script_flow;
 mod lease_flow;

@@ -59,6 +59,11 @@ impl ScriptedLab {
         timeout(PATIENCE, self.orders.recv()).await.expect("no message in time").unwrap()
     }
 
+    /// A message that has come and nobody has taken yet, if there is one.
+    pub(crate) fn now(&mut self) -> Option<Received> {
+        self.orders.try_recv().ok()
+    }
+
     /// Every whole message so far.
     pub(crate) fn seen(&self) -> Vec<String> {
         self.ledger.lock().unwrap().clone()
