@@ -162,6 +162,16 @@ pub enum ApplicationAck {
     Ne,
 }
 
+impl ApplicationAck {
+    /// Table 0155.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Al => "AL",
+            Self::Ne => "NE",
+        }
+    }
+}
+
 /// Where orders have what only imaging needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
 pub enum OrderLayout {

@@ -102,8 +102,6 @@ fn envelope(
     // Delivery waits for the commit acknowledgment, which says that the message is safe. What the application thinks of it may
     // come later, unless the profile says that it never does.
     let enhanced = endpoint.ack_mode == "enhanced";
-    let application =
-        endpoint.profile.get("application_ack").and_then(|asked| asked.as_str()).unwrap_or("AL");
     Envelope {
         delimiters: Delimiters::DEFAULT,
         sending_application: own(&endpoint.sending_application, &config.sending_application),
@@ -115,7 +113,7 @@ fn envelope(
         processing_id: profile.processing_id.clone(),
         version: endpoint.hl7_version.clone(),
         accept_ack: enhanced.then(|| "AL".to_owned()),
-        application_ack: enhanced.then(|| application.to_owned()),
+        application_ack: enhanced.then(|| profile.application_ack.code().to_owned()),
         charset: endpoint.charset.as_deref().and_then(Charset::parse).unwrap_or(Charset::UTF_8),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::endpoint_profile::Habits;
+use super::endpoint_profile::{ApplicationAck, Habits};
 use crate::{
     hl7::orm::{CodeOrder, OrderShape, TestOut},
     store::entity::lis_endpoint,
@@ -107,6 +107,7 @@ pub(super) struct OrderProfile {
     pub(super) code_order: CodeOrder,
     pub(super) diagnosis_system: String,
     pub(super) processing_id: String,
+    pub(super) application_ack: ApplicationAck,
     code_map: CodeMap,
 }
 
@@ -122,6 +123,7 @@ impl OrderProfile {
                 OrderCodes::LoincFirst => CodeOrder::LoincFirst,
             },
             diagnosis_system: habits.diagnosis_system,
+            application_ack: habits.application_ack,
             processing_id: habits.processing_id.unwrap_or_else(|| "P".to_owned()),
             code_map: code_map.unwrap_or_default(),
         }
