@@ -343,7 +343,10 @@ pub fn encode(text: &str, charset: Charset) -> Result<Vec<u8>, Unencodable> {
         name if name.starts_with("8859/") => bytes.iter().any(|b| (0x80..0xA0).contains(b)),
         _ => false,
     };
-    if unmappable || beyond {
+    // ISO-2022-JP has no katakana of half width, and its encoder writes the full ones: another text than was meant.
+    let changed = charset.encoding == encoding_rs::ISO_2022_JP
+        && charset.encoding.decode_without_bom_handling(&bytes).0 != text;
+    if unmappable || beyond || changed {
         return Err(Unencodable(charset.name));
     }
     Ok(bytes.into_owned())

@@ -176,3 +176,12 @@ fn output_is_never_lossy() {
     assert!(encode("é", Charset::ASCII).is_err());
     assert_eq!(encode("5 €", Charset::parse("WINDOWS-1252").unwrap()), Ok(b"5 \x80".to_vec()));
 }
+
+#[test]
+fn what_is_written_reads_as_it_was_meant() {
+    // This set has no katakana of half width: its encoder would write the full ones, and another name.
+    let japanese = Charset::parse("ISO IR87").unwrap();
+    assert!(encode("\u{ff76}\u{ff85}", japanese).is_err());
+    let text = "MSH|^~\\&|A|B|C|D|2000||ORU^R01|1|P|2.5||||||~ISO IR87\rPID|1||1||\u{30ab}\u{30ca}\r";
+    assert_eq!(decode(&encode(text, japanese).unwrap(), None).unwrap().text, text);
+}
