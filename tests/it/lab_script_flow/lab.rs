@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use pms::hl7::{
@@ -191,7 +190,9 @@ async fn follow(
         Step::Garbage => wrap(b"not a message"),
         Step::Silence | Step::ResetInOrder(_) => return true,
         Step::Late => {
-            tokio::time::sleep(Duration::from_millis(1300)).await;
+            // Late is when the sender has given up, and with it the line.
+            let mut rest = [0; 64];
+            while stream.read(&mut rest).await.is_ok_and(|count| count > 0) {}
             ledger.lock().unwrap().say(id, "AA", false);
             let _ = stream.write_all(&ack("AA", id)).await;
             return true;
