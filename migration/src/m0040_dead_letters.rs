@@ -3,6 +3,7 @@
 
 use sea_orm_migration::prelude::*;
 
+use crate::add_columns::AddColumns;
 use crate::column::{flag, opt, or, text, ts, varchar};
 
 /// Adds the columns, and loosens the index.
@@ -18,16 +19,21 @@ const DEAD: &str = "idx_outbox_dead";
 /// What was sent of a message, and when.
 const OF_MESSAGE: &str = "idx_outbox_hl7_message_id";
 
-fn columns() -> Vec<ColumnDef> {
-    vec![
-        opt(varchar("dead_reason", 30)),
-        opt(varchar("error_code", 20)),
-        opt(varchar("discarded_by", 100)),
-        opt(ts("discarded_at")),
-        opt(text("discard_reason")),
-        or(flag("again"), false),
-    ]
-}
+const COLUMNS: AddColumns = AddColumns {
+    name: "m0040_dead_letters",
+    table: TABLE,
+    columns: || {
+        vec![
+            opt(varchar("dead_reason", 30)),
+            opt(varchar("error_code", 20)),
+            opt(varchar("discarded_by", 100)),
+            opt(ts("discarded_at")),
+            opt(text("discard_reason")),
+            or(flag("again"), false),
+        ]
+    },
+    indexes: &[],
+};
 
 fn index(name: &str, column: &'static str) -> IndexCreateStatement {
     Index::create().name(name).table(TABLE).col(column).to_owned()
@@ -38,17 +44,15 @@ fn drop(name: &str) -> IndexDropStatement {
 }
 
 impl MigrationName for Step {
-    fn name(&self) -> &'static str {
-        "m0040_dead_letters"
+    fn name(&self) -> &str {
+        COLUMNS.name
     }
 }
 
 #[async_trait::async_trait]
 impl MigrationTrait for Step {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for column in columns() {
-            manager.alter_table(Table::alter().table(TABLE).add_column(column).to_owned()).await?;
-        }
+        COLUMNS.up(manager).await?;
         manager.drop_index(drop(BEFORE)).await?;
         let waiting = Expr::cust("status = 'queued'");
         manager.create_index(index(AFTER, "hl7_message_id").unique().and_where(waiting).to_owned()).await?;
@@ -62,11 +66,7 @@ impl MigrationTrait for Step {
             manager.drop_index(drop(name)).await?;
         }
         manager.create_index(index(BEFORE, "hl7_message_id").unique().to_owned()).await?;
-        for column in columns().iter().rev() {
-            let name = column.get_column_name();
-            manager.alter_table(Table::alter().table(TABLE).drop_column(name).to_owned()).await?;
-        }
-        Ok(())
+        COLUMNS.down(manager).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

@@ -3,6 +3,7 @@
 
 use sea_orm_migration::prelude::*;
 
+use crate::add_columns::AddColumns;
 use crate::column::{json, opt, ts, varchar};
 
 /// Adds the columns and an index over what is awaited.
@@ -11,22 +12,29 @@ pub(crate) struct Step;
 const TABLE: &str = "outbox";
 const AWAITED: &str = "idx_outbox_application_ack";
 
-fn columns() -> Vec<ColumnDef> {
-    vec![opt(varchar("application_ack", 20)), opt(ts("application_ack_until")), opt(json("before_consent"))]
-}
+const COLUMNS: AddColumns = AddColumns {
+    name: "m0042_application_acks",
+    table: TABLE,
+    columns: || {
+        vec![
+            opt(varchar("application_ack", 20)),
+            opt(ts("application_ack_until")),
+            opt(json("before_consent")),
+        ]
+    },
+    indexes: &[],
+};
 
 impl MigrationName for Step {
-    fn name(&self) -> &'static str {
-        "m0042_application_acks"
+    fn name(&self) -> &str {
+        COLUMNS.name
     }
 }
 
 #[async_trait::async_trait]
 impl MigrationTrait for Step {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for column in columns() {
-            manager.alter_table(Table::alter().table(TABLE).add_column(column).to_owned()).await?;
-        }
+        COLUMNS.up(manager).await?;
         let awaited = Index::create()
             .name(AWAITED)
             .table(TABLE)
@@ -38,11 +46,7 @@ impl MigrationTrait for Step {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.drop_index(Index::drop().name(AWAITED).table(TABLE).to_owned()).await?;
-        for column in columns().iter().rev() {
-            let name = column.get_column_name();
-            manager.alter_table(Table::alter().table(TABLE).drop_column(name).to_owned()).await?;
-        }
-        Ok(())
+        COLUMNS.down(manager).await
     }
 
     fn use_transaction(&self) -> Option<bool> {
