@@ -31,26 +31,16 @@ pub async fn run(
     while !stop.is_cancelled() {
         hints.mark_unchanged();
         match watched_endpoints(&ctx).await {
-            Ok(endpoints) => begin(&ctx, &reception, &mut loops, endpoints).await,
+            Ok(endpoints) => {
+                let watch = |row, stop| watch(ctx.clone(), reception.clone(), row, stop);
+                loops.follow(endpoints, |row| (row.id, row.updated_at), watch).await;
+            }
             Err(error) => tracing::warn!(%error, "watched directories cannot be looked up"),
         }
         stop.run_until_cancelled(timeout(LOOK_EVERY, hints.changed())).await;
     }
     loops.finish().await;
     Ok(())
-}
-
-async fn begin(
-    ctx: &Ctx,
-    reception: &ReceptionWatch,
-    loops: &mut Loops<i64>,
-    endpoints: Vec<WatchedEndpoint>,
-) {
-    loops.keep(|id, as_of| endpoints.iter().any(|row| row.id == id && row.updated_at == as_of)).await;
-    for row in endpoints {
-        let (id, as_of, ctx, reception) = (row.id, row.updated_at, ctx.clone(), reception.clone());
-        loops.begin(id, as_of, |stop| watch(ctx, reception, row, stop));
-    }
 }
 
 async fn watch(ctx: Ctx, reception: ReceptionWatch, endpoint: WatchedEndpoint, stop: CancellationToken) {

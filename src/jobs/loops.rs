@@ -25,8 +25,22 @@ impl<K: Copy + Eq + Hash> Loops<K> {
         Self { tracker, running: HashMap::new() }
     }
 
+    /// Lets the loops be those of these endpoints, as they are now. `key`: which endpoint it is, and as of when.
+    pub(super) async fn follow<E, F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        endpoints: Vec<E>,
+        key: impl Fn(&E) -> (K, DateTime<Utc>),
+        make: impl Fn(E, CancellationToken) -> F,
+    ) {
+        self.keep(|id, as_of| endpoints.iter().any(|row| key(row) == (id, as_of))).await;
+        for row in endpoints {
+            let (id, as_of) = key(&row);
+            self.begin(id, as_of, |stop| make(row, stop));
+        }
+    }
+
     /// Ends the loops that are not wanted any more, or not as they are.
-    pub(super) async fn keep(&mut self, wanted: impl Fn(K, DateTime<Utc>) -> bool) {
+    async fn keep(&mut self, wanted: impl Fn(K, DateTime<Utc>) -> bool) {
         for (key, running) in &self.running {
             if !wanted(*key, running.as_of) {
                 running.stop.cancel();
@@ -37,7 +51,7 @@ impl<K: Copy + Eq + Hash> Loops<K> {
 
     /// Begins a loop where none runs. One that was told to stop finishes first: two loops to one lab would overtake each
     /// other.
-    pub(super) fn begin<F: Future<Output = ()> + Send + 'static>(
+    fn begin<F: Future<Output = ()> + Send + 'static>(
         &mut self,
         key: K,
         as_of: DateTime<Utc>,

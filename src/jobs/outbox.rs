@@ -49,10 +49,7 @@ async fn look(ctx: &Ctx, owner: &str, loops: &mut Loops<i64>, route: bool) -> Re
         deliver::route_leftovers(ctx).await?;
     }
     let endpoints = deliver::outbound_endpoints(ctx).await?;
-    loops.keep(|id, as_of| endpoints.iter().any(|row| row.id == id && row.updated_at == as_of)).await;
-    for row in endpoints {
-        let (id, as_of, ctx, owner) = (row.id, row.updated_at, ctx.clone(), owner.to_owned());
-        loops.begin(id, as_of, |stop| Link::new(ctx, owner, Peer::from(row), stop).run());
-    }
+    let link = |row, stop| Link::new(ctx.clone(), owner.to_owned(), Peer::from(row), stop).run();
+    loops.follow(endpoints, |row| (row.id, row.updated_at), link).await;
     Ok(())
 }

@@ -49,14 +49,9 @@ pub async fn run(
         hints.mark_unchanged();
         match sftp_endpoints(&ctx).await {
             Ok(endpoints) => {
-                let is_wanted =
-                    |id, as_of| endpoints.iter().any(|row| row.id == id && row.updated_at == as_of);
-                loops.keep(is_wanted).await;
-                for row in endpoints {
-                    let (id, as_of) = (row.id, row.updated_at);
-                    let pull = Pull::new(ctx.clone(), owner.clone(), row);
-                    loops.begin(id, as_of, |stop| pull.run(reception.clone(), stop));
-                }
+                let pull =
+                    |row, stop| Pull::new(ctx.clone(), owner.clone(), row).run(reception.clone(), stop);
+                loops.follow(endpoints, |row| (row.id, row.updated_at), pull).await;
             }
             Err(error) => tracing::warn!(%error, "SFTP servers cannot be looked up"),
         }
