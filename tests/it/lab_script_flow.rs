@@ -107,6 +107,8 @@ async fn run(app: &TestApp, lines: &mut [Line]) {
         let left: Vec<_> =
             first.values().map(|row| (row.lis_endpoint_id, row.attempts, &row.last_error)).collect();
         assert!(tokio::time::Instant::now() < deadline, "still waiting: {left:?}");
+        // What is waited for is rows, and nothing calls when they change. The pause decides nothing: it leaves the
+        // processor to those who write them.
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

@@ -35,11 +35,22 @@ flows!(
 );
 
 /// A lab in enhanced mode, which may send too.
-async fn enhanced(app: &TestApp, port: u16) -> i64 {
-    let settings = json!({
-        "ack_mode": "enhanced", "direction": "both", "allowed_networks": ["127.0.0.0/8"],
-    });
-    endpoint_with(app, port, settings).await
+fn enhanced() -> Value {
+    json!({ "ack_mode": "enhanced", "direction": "both", "allowed_networks": ["127.0.0.0/8"] })
+}
+
+/// A lab that is asked for one answer.
+fn plain() -> Value {
+    json!({})
+}
+
+/// A service with a patient, a lab set up so, and a clinician.
+async fn scene(engine: Engine, lab_settings: Value) -> (TestApp, i64, ScriptedLab, Actor) {
+    let app = TestApp::start_with(engine, &[QUICK]).await;
+    let (jane, lab) = (app.jane().await, ScriptedLab::start().await);
+    endpoint_with(&app, lab.port, lab_settings).await;
+    let clinician = app.clinician().await;
+    (app, jane, lab, clinician)
 }
 
 /// Places an order and takes it at the lab, which has not answered yet. Answers the order's id.
@@ -53,22 +64,24 @@ async fn history_is(actor: &Actor, id: &Value, wanted: &[&str]) {
     until(&format!("{wanted:?}"), async || (kinds(actor, id).await == wanted).then_some(())).await;
 }
 
+/// The same of an order whose receipt the lab's system has confirmed.
+async fn committed(actor: &Actor, patient: i64, lab: &mut ScriptedLab) -> (Value, Received) {
+    let (id, taken) = placed(actor, patient, lab).await;
+    taken.say("CA");
+    becomes(actor, &id, "sent").await;
+    (id, taken)
+}
+
 const QUICK: (&str, &str) = ("ORDER_SEND_WAIT_MS", "20");
 
 async fn a_commit_answer_and_a_later_word(engine: Engine) {
-    let app = TestApp::start_with(engine, &[QUICK]).await;
-    let jane = app.jane().await;
-    let mut lab = ScriptedLab::start().await;
-    enhanced(&app, lab.port).await;
-    let clinician = app.clinician().await;
+    let (app, jane, mut lab, clinician) = scene(engine, enhanced()).await;
     let (id, first) = placed(&clinician, jane, &mut lab).await;
     assert!(first.text.split('\r').next().unwrap().contains("|P|2.5.1|||AL|AL|"), "{}", first.text);
     first.say("CA");
     becomes(&clinician, &id, "sent").await;
     // The next order does not wait for what the application thinks of this one.
-    let (second, taken) = placed(&clinician, jane, &mut lab).await;
-    taken.say("CA");
-    becomes(&clinician, &second, "sent").await;
+    let (second, taken) = committed(&clinician, jane, &mut lab).await;
     taken.say_of_order("AA", "OK");
     becomes(&clinician, &second, "acknowledged").await;
     assert_eq!(status(&clinician, &id).await, "sent");
@@ -94,12 +107,8 @@ async fn a_commit_answer_and_a_later_word(engine: Engine) {
 }
 
 async fn both_in_one_read(engine: Engine) {
-    let app = TestApp::start_with(engine, &[QUICK]).await;
-    let jane = app.jane().await;
-    let mut lab = ScriptedLab::start().await;
     // Not asked for: some labs say both all the same.
-    endpoint(&app, lab.port).await;
-    let clinician = app.clinician().await;
+    let (app, jane, mut lab, clinician) = scene(engine, plain()).await;
     let (id, taken) = placed(&clinician, jane, &mut lab).await;
     let commit = wrap(answer("CA", &taken.control_id(), "").as_bytes());
     taken.write(&[commit, wrap(taken.order_reply("AA", "OK").as_bytes())].concat());
@@ -110,14 +119,8 @@ async fn both_in_one_read(engine: Engine) {
 
 /// Crossed: while the second order is in flight the word on the first comes, and both are in one read.
 async fn a_word_on_the_message_before(engine: Engine) {
-    let app = TestApp::start_with(engine, &[QUICK]).await;
-    let jane = app.jane().await;
-    let mut lab = ScriptedLab::start().await;
-    enhanced(&app, lab.port).await;
-    let clinician = app.clinician().await;
-    let (first, one) = placed(&clinician, jane, &mut lab).await;
-    one.say("CA");
-    becomes(&clinician, &first, "sent").await;
+    let (app, jane, mut lab, clinician) = scene(engine, enhanced()).await;
+    let (first, one) = committed(&clinician, jane, &mut lab).await;
     let (second, two) = placed(&clinician, jane, &mut lab).await;
     let word = wrap(one.order_reply("AA", "UA").as_bytes());
     two.write(&[word, wrap(answer("CA", &two.control_id(), "").as_bytes())].concat());
@@ -128,19 +131,13 @@ async fn a_word_on_the_message_before(engine: Engine) {
 }
 
 async fn a_late_refusal_is_a_dead_letter(engine: Engine) {
-    let app = TestApp::start_with(engine, &[QUICK]).await;
-    let jane = app.jane().await;
-    let mut lab = ScriptedLab::start().await;
-    enhanced(&app, lab.port).await;
-    let clinician = app.clinician().await;
+    let (app, jane, mut lab, clinician) = scene(engine, enhanced()).await;
     for (code, error, category) in [
         ("AE", "103", "content_refused"),
         ("AR", "207", "application_rejected"),
         ("AR", "203", "not_supported"),
     ] {
-        let (id, taken) = placed(&clinician, jane, &mut lab).await;
-        taken.say("CA");
-        becomes(&clinician, &id, "sent").await;
+        let (id, taken) = committed(&clinician, jane, &mut lab).await;
         let err = format!("ERR|||{error}^Doe is unknown^HL70357|E|||Doe\r");
         taken.write(&wrap(answer(code, &taken.control_id(), &err).as_bytes()));
         becomes(&clinician, &id, "rejected").await;
@@ -157,14 +154,8 @@ async fn a_late_refusal_is_a_dead_letter(engine: Engine) {
 
 /// The application of the lab calls us instead of answering on our line.
 async fn a_word_by_a_message_of_its_own(engine: Engine) {
-    let app = TestApp::start_with(engine, &[QUICK]).await;
-    let jane = app.jane().await;
-    let mut lab = ScriptedLab::start().await;
-    enhanced(&app, lab.port).await;
-    let clinician = app.clinician().await;
-    let (id, taken) = placed(&clinician, jane, &mut lab).await;
-    taken.say("CA");
-    becomes(&clinician, &id, "sent").await;
+    let (app, jane, mut lab, clinician) = scene(engine, enhanced()).await;
+    let (id, taken) = committed(&clinician, jane, &mut lab).await;
     let mut caller = app.lab().await;
     // Somebody else's word on it is none: a message of a type that is not taken.
     let stranger = taken.order_reply("AA", "UA").replace("|LIS|LAB|", "|OTHER|LAB|");
@@ -184,7 +175,7 @@ async fn a_word_that_never_comes(engine: Engine) {
     let app = TestApp::start_with(engine, &[QUICK, ("APPLICATION_ACK_TIMEOUT_SECONDS", "60")]).await;
     let jane = app.jane().await;
     let mut lab = ScriptedLab::start().await;
-    enhanced(&app, lab.port).await;
+    endpoint_with(&app, lab.port, enhanced()).await;
     let clinician = app.clinician().await;
     let (id, taken) = placed(&clinician, jane, &mut lab).await;
     taken.say("CA");
@@ -203,11 +194,9 @@ async fn a_word_after_a_restart(engine: Engine) {
     let mut app = TestApp::start_with(engine, &[QUICK]).await;
     let jane = app.jane().await;
     let mut lab = ScriptedLab::start().await;
-    enhanced(&app, lab.port).await;
+    endpoint_with(&app, lab.port, enhanced()).await;
     let clinician = app.clinician().await;
-    let (first, one) = placed(&clinician, jane, &mut lab).await;
-    one.say("CA");
-    becomes(&clinician, &first, "sent").await;
+    let (first, one) = committed(&clinician, jane, &mut lab).await;
     app.restart().await;
     let clinician = app.clinician().await;
     let (second, two) = placed(&clinician, jane, &mut lab).await;
@@ -221,11 +210,7 @@ async fn a_word_after_a_restart(engine: Engine) {
 
 /// CE: the content, at once. CR: to be tried again, unless the code says that it is pointless.
 async fn refusals_of_the_system(engine: Engine) {
-    let app = TestApp::start_with(engine, &[QUICK]).await;
-    let jane = app.jane().await;
-    let mut lab = ScriptedLab::start().await;
-    enhanced(&app, lab.port).await;
-    let clinician = app.clinician().await;
+    let (app, jane, mut lab, clinician) = scene(engine, enhanced()).await;
     let refuse = |taken: &Received, code: &str, error: &str| {
         let err = format!("ERR|||{error}^x^HL70357|E\r");
         taken.write(&wrap(answer(code, &taken.control_id(), &err).as_bytes()));
@@ -251,11 +236,7 @@ async fn refusals_of_the_system(engine: Engine) {
 
 /// Two answers to others, one after another, then the same bytes again and a good answer.
 async fn answers_that_are_nobodys(engine: Engine) {
-    let app = TestApp::start_with(engine, &[QUICK]).await;
-    let jane = app.jane().await;
-    let mut lab = ScriptedLab::start().await;
-    endpoint(&app, lab.port).await;
-    let clinician = app.clinician().await;
+    let (app, jane, mut lab, clinician) = scene(engine, plain()).await;
     let (first, one) = placed(&clinician, jane, &mut lab).await;
     one.say("AA");
     becomes(&clinician, &first, "sent").await;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::{QUICK, enhanced, history_is, placed};
+use super::{QUICK, enhanced, history_is, placed, plain, scene};
 use crate::{
     app::{Actor, Answer, Engine, TestApp, flows},
-    ordering::{becomes, endpoint, kinds, status},
+    ordering::{becomes, endpoint_with, kinds, status},
     scripted_lab::{Received, ScriptedLab},
 };
 
@@ -36,11 +36,7 @@ async fn asked(actor: &Actor, patient: i64, lab: &mut ScriptedLab) -> (Value, Re
 }
 
 async fn a_refusal_leaves_the_order_where_it_was(engine: Engine) {
-    let app = TestApp::start_with(engine, &[QUICK]).await;
-    let jane = app.jane().await;
-    let mut lab = ScriptedLab::start().await;
-    endpoint(&app, lab.port).await;
-    let clinician = app.clinician().await;
+    let (app, jane, mut lab, clinician) = scene(engine, plain()).await;
     for (code, control) in [("AA", Some("UC")), ("AA", Some("UA")), ("AE", None), ("AR", Some("UC"))] {
         let (id, asked) = asked(&clinician, jane, &mut lab).await;
         match (code, control) {
@@ -67,11 +63,7 @@ async fn a_refusal_leaves_the_order_where_it_was(engine: Engine) {
 }
 
 async fn a_commit_answer_alone_is_no_consent_yet(engine: Engine) {
-    let app = TestApp::start_with(engine, &[QUICK]).await;
-    let jane = app.jane().await;
-    let mut lab = ScriptedLab::start().await;
-    enhanced(&app, lab.port).await;
-    let clinician = app.clinician().await;
+    let (app, jane, mut lab, clinician) = scene(engine, enhanced()).await;
     for (control, ends) in [("UC", "acknowledged"), ("CR", "cancelled")] {
         let (id, asked) = asked(&clinician, jane, &mut lab).await;
         asked.say("CA");
@@ -91,7 +83,7 @@ async fn a_commit_answer_counts_when_nothing_else_comes(engine: Engine) {
     let app = TestApp::start_with(engine, &[QUICK, ("APPLICATION_ACK_TIMEOUT_SECONDS", "60")]).await;
     let jane = app.jane().await;
     let mut lab = ScriptedLab::start().await;
-    enhanced(&app, lab.port).await;
+    endpoint_with(&app, lab.port, enhanced()).await;
     let clinician = app.clinician().await;
     let (id, asked) = asked(&clinician, jane, &mut lab).await;
     asked.say("CA");
@@ -108,11 +100,7 @@ async fn a_commit_answer_counts_when_nothing_else_comes(engine: Engine) {
 
 /// A lab that was not asked for more than it said: its commit answer is consent, until its application says otherwise.
 async fn consent_is_taken_back(engine: Engine) {
-    let app = TestApp::start_with(engine, &[QUICK]).await;
-    let jane = app.jane().await;
-    let mut lab = ScriptedLab::start().await;
-    endpoint(&app, lab.port).await;
-    let clinician = app.clinician().await;
+    let (app, jane, mut lab, clinician) = scene(engine, plain()).await;
     let (id, asked) = asked(&clinician, jane, &mut lab).await;
     asked.say("CA");
     becomes(&clinician, &id, "cancelled").await;
