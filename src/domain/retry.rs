@@ -71,6 +71,14 @@ spelled! {
 }
 
 impl DeadLetterReason {
+    /// Whether the laboratory said no; else it was not heard, or could not be asked.
+    pub const fn is_refusal(self) -> bool {
+        match self {
+            Self::ContentRefused | Self::NotSupported | Self::ApplicationRejected => true,
+            Self::RetriesExhausted | Self::Unreadable => false,
+        }
+    }
+
     /// In words, for whoever has to decide what becomes of it.
     pub const fn sentence(self) -> &'static str {
         match self {

@@ -8,14 +8,14 @@
 //! | queued or given up | a line in the order's history. It is never credited: the answer to the try that is under way is |
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set};
 
 use super::{
     error::LabError,
     order_progress::{Cause, move_order, note},
     order_reply,
     record_attempt::Attempt,
-    settle_message::{BeforeConsent, cause, locked_order, remember_order, write_answer},
+    settle_message::{BeforeConsent, cause, give_up, locked_order, remember_order, write_answer},
 };
 use crate::{
     context::Ctx,
@@ -133,10 +133,7 @@ async fn write_down(
     change.application_ack = Set(Some(outbox::RECEIVED.into()));
     change.last_code = Set(attempt.code());
     if let Some((reason, code)) = refusal {
-        change.status = Set(outbox::DEAD.into());
-        change.finished_at = Set(Some(now));
-        change.dead_reason = Set(Some(reason.to_string()));
-        change.error_code = Set(code.as_ref().map(|code| code.chars().take(20).collect()));
+        give_up(&mut change, (*reason, code.as_deref()), now);
         change.last_error = Set(Some(attempt.detail.clone()));
         if !row.again {
             message.status = Set("failed".into());
@@ -217,14 +214,9 @@ async fn restore(
 pub async fn awaited(ctx: &Ctx, endpoint: i64) -> Result<Vec<Awaited>, LabError> {
     let now = ctx.clock.now();
     let mut awaited = Vec::new();
-    for row in outbox::awaiting_application(ctx.db.reader(), endpoint).await? {
+    for (row, control_id) in outbox::awaiting_application(ctx.db.reader(), endpoint).await? {
         match row.application_ack_until.filter(|until| *until > now) {
-            Some(until) => {
-                let message =
-                    hl7_message::Entity::find_by_id(row.hl7_message_id).one(ctx.db.reader()).await?;
-                let control_id = message.map(|message| message.message_control_id);
-                awaited.extend(control_id.map(|control_id| Awaited { control_id, until }));
-            }
+            Some(until) => awaited.push(Awaited { control_id, until }),
             None => await_no_more(ctx, row.id).await?,
         }
     }

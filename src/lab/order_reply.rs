@@ -184,14 +184,7 @@ fn cancel_answer(attempt: &Attempt) -> Option<CancelState> {
 /// Marks what is not reported yet as called off.
 pub(super) async fn cancel_tests(ctx: &Ctx, tx: &Tx, order: i64) -> Result<(), LabError> {
     for test in orders::tests_of(&**tx, &[order]).await? {
-        let before: TestStatus = test.status.parse().unwrap_or(TestStatus::Ordered);
-        let after = before.advance(TestStatus::Cancelled);
-        if after != before {
-            let mut change: lab_order_test::ActiveModel = test.into();
-            change.status = Set(after.to_string());
-            change.updated_at = Set(ctx.clock.now());
-            change.update(&**tx).await?;
-        }
+        update_test(ctx, tx, test, Some(TestStatus::Cancelled), None).await?;
     }
     Ok(())
 }

@@ -133,16 +133,25 @@ fn settled_outbox(
             }
         }
         Next::DeadLetter { reason, code } => {
-            change.status = Set(outbox::DEAD.into());
-            change.finished_at = Set(Some(now));
-            change.dead_reason = Set(Some(reason.to_string()));
-            change.error_code = Set(code.as_ref().map(|code| code.chars().take(20).collect()));
+            give_up(&mut change, (*reason, code.as_deref()), now);
         }
         Next::RetryAt(pause) | Next::WaitForPeer(pause) => {
             change.next_attempt_at = Set(now + chrono::Duration::from_std(*pause).unwrap_or_default());
         }
     }
     change
+}
+
+/// Makes a row a dead letter.
+pub(super) fn give_up(
+    change: &mut outbox_row::ActiveModel,
+    (reason, code): (DeadLetterReason, Option<&str>),
+    now: DateTime<Utc>,
+) {
+    change.status = Set(outbox::DEAD.into());
+    change.finished_at = Set(Some(now));
+    change.dead_reason = Set(Some(reason.to_string()));
+    change.error_code = Set(code.map(|code| code.chars().take(20).collect()));
 }
 
 fn settled_message(
@@ -195,11 +204,8 @@ async fn settle_order(
 ) -> Result<(), LabError> {
     let (event, kind) = match next {
         Next::Done => (OrderEvent::Delivered, "delivered"),
-        Next::DeadLetter {
-            reason: DeadLetterReason::RetriesExhausted | DeadLetterReason::Unreadable,
-            ..
-        } => (OrderEvent::DeliveryExhausted, "delivery_given_up"),
-        Next::DeadLetter { .. } => (OrderEvent::LabRefused, "refused_by_lab"),
+        Next::DeadLetter { reason, .. } if reason.is_refusal() => (OrderEvent::LabRefused, "refused_by_lab"),
+        Next::DeadLetter { .. } => (OrderEvent::DeliveryExhausted, "delivery_given_up"),
         Next::RetryAt(_) | Next::WaitForPeer(_) => {
             return Ok(note(ctx, tx, &order, Cause { kind: "delivery_tried", ..cause }, None).await?);
         }
@@ -222,11 +228,8 @@ async fn settle_again(
 ) -> Result<(), LabError> {
     let kind = match next {
         Next::Done => "delivered_again",
-        Next::DeadLetter {
-            reason: DeadLetterReason::RetriesExhausted | DeadLetterReason::Unreadable,
-            ..
-        } => "delivery_given_up",
-        Next::DeadLetter { .. } => "copy_refused_by_lab",
+        Next::DeadLetter { reason, .. } if reason.is_refusal() => "copy_refused_by_lab",
+        Next::DeadLetter { .. } => "delivery_given_up",
         Next::RetryAt(_) | Next::WaitForPeer(_) => "delivery_tried",
     };
     let cause = Cause { kind, ..cause };

@@ -1,5 +1,7 @@
 //! Messages that wait to be sent, and every try to send them.
 
+use std::collections::HashMap;
+
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait,
     QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
@@ -66,17 +68,30 @@ pub async fn lock_of_order(
         .await
 }
 
-/// Messages to an endpoint whose application has not said yet what it thinks of them, oldest first.
+/// Messages to an endpoint whose application has not said yet what it thinks of them, oldest first, each with its control
+/// id.
 pub async fn awaiting_application(
     connection: &impl ConnectionTrait,
     endpoint: i64,
-) -> Result<Vec<outbox::Model>, DbErr> {
-    outbox::Entity::find()
+) -> Result<Vec<(outbox::Model, String)>, DbErr> {
+    let awaited = outbox::Entity::find()
         .filter(outbox::Column::LisEndpointId.eq(endpoint))
-        .filter(outbox::Column::ApplicationAck.eq(AWAITED))
-        .order_by_asc(outbox::Column::Id)
+        .filter(outbox::Column::ApplicationAck.eq(AWAITED));
+    let rows = awaited.clone().order_by_asc(outbox::Column::Id).all(connection).await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let messages = awaited.select_only().column(outbox::Column::Hl7MessageId).into_query();
+    let control_ids: Vec<(i64, String)> = hl7_message::Entity::find()
+        .select_only()
+        .columns([hl7_message::Column::Id, hl7_message::Column::MessageControlId])
+        .filter(hl7_message::Column::Id.in_subquery(messages))
+        .into_tuple()
         .all(connection)
-        .await
+        .await?;
+    let control_ids: HashMap<i64, String> = control_ids.into_iter().collect();
+    let with_id = |row: outbox::Model| control_ids.get(&row.hl7_message_id).cloned().map(|id| (row, id));
+    Ok(rows.into_iter().filter_map(with_id).collect())
 }
 
 /// What we sent to an endpoint under a control id, and how it stands, newest first; held until the end of the transaction.

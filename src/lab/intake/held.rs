@@ -18,16 +18,16 @@ use crate::{
     domain::{
         alert::AlertStatus,
         ids::PatientId,
-        intake::{Decision, Ids, Known, NewResult, Owner, decide_for},
+        intake::{Decision, Known, NewResult, Owner, decide_for},
         order::{OrderStatus, TestStatus},
-        report::ReportedMessage,
+        report::{Report, ReportedMessage},
         result::Stamp,
     },
     lab::rules,
     store::{
         db::Tx,
         entity::{alert_event, critical_alert, lab_order_test, patient},
-        intake::{Rows, reserve_ids},
+        intake::Rows,
         orders, reviews,
     },
 };
@@ -102,7 +102,9 @@ pub(crate) async fn file_held(
     let stamps = stamps(&known);
     let before: HashMap<i64, OrderStatus> =
         known.orders.iter().map(|(id, order)| (id.get(), order.status)).collect();
-    let mut ids = ids(tx, held).await?;
+    let reports: Vec<&Report> =
+        held.blocks.iter().flat_map(|block| &held.message.blocks[*block].reports).collect();
+    let mut ids = load::ids_of(tx, &reports).await?;
     let decision = decide_for(held.message, &owners, &mut known, &rules, &mut ids);
     let orders = orders_before(tx, &decision, &before, &known).await?;
     let raised = raised_while_held(tx, held.message_id).await?;
@@ -134,18 +136,6 @@ fn owners(held: &HeldBlocks<'_>, patient: PatientId) -> Vec<Owner> {
 
 fn stamps(known: &Known) -> HashMap<i64, Stamp> {
     known.current.values().map(|current| (current.id.get(), current.facts.stamp)).collect()
-}
-
-async fn ids(tx: &Tx, held: &HeldBlocks<'_>) -> Result<Ids, DbErr> {
-    let reports = || held.blocks.iter().flat_map(|block| &held.message.blocks[*block].reports);
-    let observations = reports().map(|report| report.observations.len()).sum();
-    let wanted = [
-        ("lab_reports", reports().count()),
-        ("lab_results", observations),
-        ("critical_alerts", observations),
-    ];
-    let [reports, results, alerts] = reserve_ids(tx, wanted).await?;
-    Ok(Ids { reports, results, alerts })
 }
 
 /// The alerts of a message that belong to nobody yet, by their source.

@@ -13,7 +13,7 @@ use crate::{
         matching::{IdentifierKey, PatientClaim},
         order::{OrderStatus, TestStatus},
         person::Sex,
-        report::ReportedMessage,
+        report::{Report, ReportedMessage},
         result::{IncomingVersion, ResultStatus, Stamp},
         value::Quantity,
     },
@@ -286,4 +286,13 @@ pub(super) async fn ids(tx: &Tx, arrivals: &[&Arrival]) -> Result<(VecDeque<i64>
     ];
     let [messages, reports, results, alerts] = reserve_ids(tx, wanted).await?;
     Ok((messages, Ids { reports, results, alerts }))
+}
+
+/// Reserves as many ids as these reports of a stored message can need at most.
+pub(super) async fn ids_of(tx: &Tx, reports: &[&Report]) -> Result<Ids, DbErr> {
+    let observations = reports.iter().map(|report| report.observations.len()).sum();
+    let wanted =
+        [("lab_reports", reports.len()), ("lab_results", observations), ("critical_alerts", observations)];
+    let [reports, results, alerts] = reserve_ids(tx, wanted).await?;
+    Ok(Ids { reports, results, alerts })
 }

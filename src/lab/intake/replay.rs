@@ -26,7 +26,7 @@ use crate::{
     domain::{
         event::Event,
         ids::PatientId,
-        intake::{Decision, Ids, Rules, certain_owner, decide_for},
+        intake::{Decision, Rules, certain_owner, decide_for},
         report::ReportedMessage,
     },
     hl7::{ErrorCode, Fault},
@@ -40,7 +40,7 @@ use crate::{
     store::{
         db::Tx,
         entity::{hl7_message, review_item},
-        intake::{Rows, reserve_ids, stored_messages},
+        intake::{Rows, stored_messages},
         reviews,
     },
 };
@@ -138,7 +138,7 @@ impl Rerun<'_> {
         if turned_away_by(&self.arrival.profile, content, &known, &self.rules) {
             return Ok(Replayed::refused(&[Fault::new(ErrorCode::UnknownKey, "the patient is not certain")]));
         }
-        let mut ids = ids(tx, content).await?;
+        let mut ids = load::ids_of(tx, &content.reports().collect::<Vec<_>>()).await?;
         let decision = decide_for(content, &[], &mut known, &self.rules, &mut ids);
         let mut rows = Rows::default();
         save::collect_filed(self.ctx, tx, &self.around(content), &decision, &mut rows);
@@ -257,16 +257,4 @@ fn with_word(warnings: &Value, word: &str) -> Value {
     let mut all = warnings.as_array().cloned().unwrap_or_default();
     all.push(json!({ "code": word }));
     Value::Array(all)
-}
-
-/// As many ids as a message can need at most.
-async fn ids(tx: &Tx, content: &ReportedMessage) -> Result<Ids, LabError> {
-    let observations = content.observation_count();
-    let wanted = [
-        ("lab_reports", content.reports().count()),
-        ("lab_results", observations),
-        ("critical_alerts", observations),
-    ];
-    let [reports, results, alerts] = reserve_ids(tx, wanted).await?;
-    Ok(Ids { reports, results, alerts })
 }
