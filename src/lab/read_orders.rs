@@ -1,7 +1,5 @@
 //! Reading orders.
 
-use std::collections::HashMap;
-
 use sea_orm::QueryFilter;
 
 use super::{
@@ -47,10 +45,7 @@ pub async fn list_orders(
     }
     let page = page::fetch(ctx.db.reader(), query, lab_order::Column::Id, request, |row| row.id).await?;
     let ids: Vec<i64> = page.items.iter().map(|row| row.id).collect();
-    let mut tests: HashMap<i64, Vec<_>> = HashMap::new();
-    for row in orders::tests_of(ctx.db.reader(), &ids).await? {
-        tests.entry(row.lab_order_id).or_default().push(row);
-    }
+    let mut tests = orders::tests_by_order(ctx.db.reader(), &ids).await?;
     let patients: Vec<i64> = page.items.iter().map(|row| row.patient_id).chain(filter.patient_id).collect();
     access::seen(ctx, caller, Action::ReadOrder, Resource::many("lab_order", &patients)).await?;
     Ok(page.map(|row| {

@@ -124,6 +124,18 @@ pub async fn tests_of(
         .await
 }
 
+/// The same, for each order its own.
+pub async fn tests_by_order(
+    connection: &impl ConnectionTrait,
+    orders: &[i64],
+) -> Result<HashMap<i64, Vec<lab_order_test::Model>>, DbErr> {
+    let mut by_order: HashMap<i64, Vec<_>> = HashMap::new();
+    for test in tests_of(connection, orders).await? {
+        by_order.entry(test.lab_order_id).or_default().push(test);
+    }
+    Ok(by_order)
+}
+
 /// Tests by their placer order numbers.
 pub async fn tests_by_placer(
     connection: &impl ConnectionTrait,

@@ -42,12 +42,12 @@ pub(in crate::lab) async fn partial_panels(
 
 async fn load(connection: &impl ConnectionTrait, rows: &[lab_order::Model]) -> Result<Known, DbErr> {
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    let tests = orders::tests_of(connection, &ids).await?;
+    let tests = orders::tests_by_order(connection, &ids).await?;
     let sent = reconcile::reports_of(connection, &ids).await?;
     let results = reports::current_results(connection, &sent).await?;
     Ok(Known {
         catalogue: orders::whole_catalogue(connection).await?,
-        tests: by_order(tests, |test| Some(test.lab_order_id)),
+        tests,
         results: by_order(results, |result| result.lab_order_id),
         reports: by_order(sent, |report| report.lab_order_id),
     })

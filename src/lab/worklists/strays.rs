@@ -51,10 +51,7 @@ async fn open_orders(
     patients.dedup();
     let rows = reconcile::open_of_patients(connection, &patients).await?;
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    let mut tests: HashMap<i64, Vec<lab_order_test::Model>> = HashMap::new();
-    for test in orders::tests_of(connection, &ids).await? {
-        tests.entry(test.lab_order_id).or_default().push(test);
-    }
+    let mut tests = orders::tests_by_order(connection, &ids).await?;
     let mut open = Open::new();
     for order in rows {
         let own = tests.remove(&order.id).unwrap_or_default();
