@@ -22,6 +22,7 @@
 //! | [`specimen`] | what was examined, and what a report grew out of |
 //! | [`parent`] | which result a report hangs on |
 //! | [`reconcile`] | what a laboratory still owes, and what came that nobody ordered |
+//! | [`routing`] | which laboratory does what is ordered |
 //! | [`retry`] | what to do after an attempt to deliver a message |
 //! | [`watched`] | which files of a watched directory are meant, and when one is whole |
 //! | [`alert`] | how an alert is closed |
@@ -49,6 +50,7 @@ pub mod report;
 pub mod result;
 pub mod retry;
 pub mod review;
+pub mod routing;
 pub mod specimen;
 pub mod thresholds;
 pub mod units;

@@ -8,7 +8,7 @@
 //!   message ── header, oru, orm, adt ──► owned typed values, in words of the laboratory
 //! ```
 //!
-//! What goes out: [`ack`] answers a received header ([`ack_orders`]: with a word on each order), [`order_build`] writes orders; [`orr`], [`oru_build`]
+//! What goes out: [`ack`] answers a received header ([`ack_orders`]: with a word on each order), [`order_build`] writes orders (`study_build`: what only imaging needs of one); [`orr`], [`oru_build`]
 //! and [`adt_build`] are the other side of the conversation, used by the simulator. All of them
 //! share [`outbound`] and write through [`build`], where every value is escaped, so no name can add a segment.
 //!
@@ -54,6 +54,7 @@ pub mod positions;
 pub mod segment;
 pub mod siu;
 pub mod specimen;
+mod study_build;
 pub mod tree;
 pub mod value;
 

@@ -8,6 +8,7 @@ use super::build::{SegmentWriter, Writer};
 use super::charset::{self, Unencodable};
 use super::datetime::format_dtm;
 use super::outbound::{Envelope, PersonOut, ProviderOut, VisitOut};
+use super::study_build::StudyOut;
 use chrono::{DateTime, FixedOffset};
 
 /// The message an order is sent in.
@@ -62,9 +63,17 @@ pub struct TestOut {
     pub loinc: String,
     /// LOINC's name.
     pub loinc_text: String,
+    /// What only imaging needs, for a receiver that has places for it.
+    pub study: Option<StudyOut>,
 }
 
 impl TestOut {
+    /// OBR-2: of a study its accession number, which stands beside our own number in ORC-2.
+    fn filed_under(&self) -> &str {
+        let accession = self.study.as_ref().map(|study| study.accession.as_str());
+        accession.filter(|number| !number.is_empty()).unwrap_or(&self.placer)
+    }
+
     /// OBR-4.
     fn service(&self, order: CodeOrder) -> [&str; 6] {
         let local = [self.code.as_str(), &self.text, &self.system];
@@ -171,7 +180,7 @@ impl OrderMessage {
 
     fn orc(&self, writer: &mut Writer, test: &TestOut) {
         let orc = writer.segment("ORC").text(1, self.action.control());
-        self.numbers(orc, test)
+        self.numbers(orc, &test.placer, &test.filler)
             .parts(4, &[&self.placer_group, self.namespace(&self.placer_group)])
             .parts(7, &self.timing())
             .text(9, &format_dtm(&self.entered_at))
@@ -197,8 +206,12 @@ impl OrderMessage {
     /// OBR-7 stays empty: nothing has been collected yet.
     fn obr(&self, writer: &mut Writer, test: &TestOut, set_id: usize) {
         let obr = writer.segment("OBR").text(1, &set_id.to_string());
-        let obr = self.numbers(obr, test).parts(4, &test.service(self.code_order));
-        let obr = self.old_timing(obr);
+        let obr = self.numbers(obr, test.filed_under(), &test.filler);
+        let obr = self.old_timing(obr.parts(4, &test.service(self.code_order)));
+        let obr = match &test.study {
+            Some(study) => study.write(obr, &self.priority),
+            None => obr,
+        };
         obr.parts(16, &self.provider.parts()).parts(27, &self.timing()).end();
     }
 
@@ -210,8 +223,8 @@ impl OrderMessage {
         obr.text(5, &self.priority).text(6, &format_dtm(&self.entered_at))
     }
 
-    fn numbers<'w>(&self, segment: SegmentWriter<'w>, test: &TestOut) -> SegmentWriter<'w> {
-        segment.parts(2, &[&test.placer, self.namespace(&test.placer)]).text(3, &test.filler)
+    fn numbers<'w>(&self, segment: SegmentWriter<'w>, placer: &str, filler: &str) -> SegmentWriter<'w> {
+        segment.parts(2, &[placer, self.namespace(placer)]).text(3, filler)
     }
 
     /// A name space without a number names nothing.

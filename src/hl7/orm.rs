@@ -6,6 +6,7 @@ use super::message::Message;
 pub use super::order_build::{CodeOrder, DiagnosisOut, OrderAction, OrderMessage, OrderShape, TestOut};
 use super::oru::{PatientResults, Reader};
 pub use super::outbound::{Envelope, PersonOut, ProviderOut, VisitOut};
+pub use super::study_build::StudyOut;
 use super::{ErrorCode, Fault, Location, SegmentName, Warning};
 
 super::redact_debug!(OrmView);

@@ -17,6 +17,7 @@ mod fallback;
 mod golden;
 mod headers;
 mod json_fault;
+mod keyed;
 mod lab_error;
 mod listing;
 pub mod page;

@@ -102,7 +102,7 @@ pub async fn submitter_of(
     }
     let caller = caller_of(&row, origin);
     note_use(ctx, row).await?;
-    Ok(Some(Submitter { caller, endpoint }))
+    Ok(Some(Submitter { caller, endpoint, by_key: true }))
 }
 
 /// Writes down a try with a key that opens nothing.

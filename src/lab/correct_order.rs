@@ -11,12 +11,15 @@ use super::{
     order_progress::{Cause, move_order},
     order_reply::update_test,
     place_order::{check_references, named_tests},
-    route_order::{Lab, choose_lab, send_to},
+    route_order::{Lab, Wanted, choose_lab, send_to},
     views::strings,
 };
 use crate::{
     context::Ctx,
-    domain::order::{OrderEvent, TestStatus},
+    domain::{
+        order::{OrderEvent, TestStatus},
+        routing::Ordered,
+    },
     store::{
         db::Tx,
         entity::{hl7_message, lab_order, lab_order_test, lis_endpoint},
@@ -87,9 +90,13 @@ pub(super) async fn correct(
 ) -> Result<lab_order::Model, LabError> {
     let new = correction.over(&order)?;
     check_references(tx, &new).await?;
-    let lab = match choose_lab(tx, new.lis_endpoint_id, order.source_endpoint_id).await? {
+    let codes: Vec<&str> = new.test_codes.iter().map(String::as_str).collect();
+    let ordered = Ordered { codes: &codes, is_imaging: order.imaging.is_some() };
+    let wanted = Wanted { named: new.lis_endpoint_id, source: order.source_endpoint_id, ordered };
+    let lab = match choose_lab(tx, wanted).await? {
         Lab::Chosen(lab) => lab,
         Lab::NoneYet => return Err(LabError::Conflict("There is no lab to send this order to".into())),
+        Lab::Apart(why) => return Err(LabError::invalid("test_codes", why)),
     };
     let fields = corrected_fields(&order, &new, &lab);
     set_tests(ctx, tx, &order, &new.test_codes).await?;

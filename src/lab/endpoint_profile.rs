@@ -11,7 +11,11 @@ use super::{
     order_profile::OrderCodes,
 };
 use crate::{
-    domain::{event::AdmissionKind, ids::EndpointId, result::ResultStatus},
+    domain::{
+        event::AdmissionKind,
+        ids::{EndpointId, TestCode},
+        result::ResultStatus,
+    },
     hl7::{charset::Charset, positions::Positions},
     store::entity::lis_endpoint,
 };
@@ -78,6 +82,8 @@ pub struct Habits {
     pub order_layout: OrderLayout,
     /// Processing id (MSH-11) of the orders sent to it; `P` unless it is still being tried out.
     pub processing_id: Option<String>,
+    /// Codes of the tests that orders which name no laboratory come here for; any when empty.
+    pub order_tests: Vec<TestCode>,
     /// Which code of a test comes first in the orders sent to it.
     pub order_codes: OrderCodes,
     /// Coding system of the diagnoses sent to it (DG1-2, DG1-3.3).
@@ -108,6 +114,7 @@ impl Default for Habits {
             order_response: OrderResponse::default(),
             order_layout: OrderLayout::default(),
             processing_id: None,
+            order_tests: Vec::new(),
             order_codes: OrderCodes::default(),
             diagnosis_system: "I10".to_owned(),
             application_ack: ApplicationAck::default(),
@@ -316,6 +323,9 @@ mod tests {
             json!({ "order_layout": "medsynapse" }),
             json!({ "processing_id": "X" }),
             json!({ "order_codes": "loinc" }),
+            json!({ "order_tests": "CBC" }),
+            json!({ "order_tests": [" "] }),
+            json!({ "order_tests": ["C\rBC"] }),
             json!({ "diagnosis_system": "" }),
             json!({ "diagnosis_system": "I|10" }),
             json!({ "positions": { "OBX-11": "OBR-25" } }),

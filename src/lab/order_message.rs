@@ -5,15 +5,17 @@ mod tests;
 
 use chrono::{DateTime, FixedOffset, Utc};
 
-use super::{order_profile::OrderProfile, views::strings};
+use super::{endpoint_profile::OrderLayout, order_profile::OrderProfile, views::strings};
 use crate::{
     config::Config,
+    domain::event::{Imaging, Placement},
     hl7::{
         charset::Charset,
+        datetime::format_dtm,
         message::Delimiters,
         orm::{
-            DiagnosisOut, Envelope, OrderAction, OrderMessage, OrderShape, PersonOut, ProviderOut, TestOut,
-            VisitOut,
+            DiagnosisOut, Envelope, OrderAction, OrderMessage, OrderShape, PersonOut, ProviderOut, StudyOut,
+            TestOut, VisitOut,
         },
     },
     store::entity::{
@@ -67,7 +69,11 @@ fn order_message(
     let envelope =
         envelope(config, (endpoint, &profile), control_id(action, now, order.id), local(endpoint, now));
     let diagnoses = strings(&order.diagnosis_codes).into_iter();
-    let tests = parts.tests.iter().map(|row| profile.service(test(row, parts.catalogue)));
+    let studies = studies(parts, profile.layout);
+    let tests = parts.tests.iter().map(|row| {
+        let study = studies.as_ref().map(|all| study(all, row.position, endpoint));
+        profile.service(TestOut { study, ..test(row, parts.catalogue) })
+    });
     OrderMessage {
         shape: profile.shape,
         visit: parts.encounter.map(|row| visit(row, &envelope.sending_facility, &provider)),
@@ -177,6 +183,29 @@ fn test(row: &lab_order_test::Model, catalogue: &[test_catalog::Model]) -> TestO
         system: row.code_system.clone(),
         loinc: row.loinc_code.clone().unwrap_or_default(),
         loinc_text: entry.and_then(|entry| entry.loinc_name.clone()).unwrap_or_default(),
+        study: None,
+    }
+}
+
+/// What only imaging needs of each test, for a receiver that has places for it.
+fn studies(parts: &Parts<'_>, layout: OrderLayout) -> Option<Vec<Imaging>> {
+    let stated = || parts.order.imaging.as_ref().map(Placement::studies).unwrap_or_default();
+    (layout == OrderLayout::Medsynapse23).then(stated)
+}
+
+/// The study of a test; an order that says nothing of imaging has none, and its number stands for the accession number.
+fn study(all: &[Imaging], position: i32, endpoint: &lis_endpoint::Model) -> StudyOut {
+    let nth = usize::try_from(position - 1).ok();
+    let Some(study) = nth.and_then(|nth| all.get(nth)) else { return StudyOut::default() };
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let starts_at = study.scheduled_at.map(|at| format_dtm(&local(endpoint, at)));
+    StudyOut {
+        accession: text(&study.accession_number),
+        station: text(&study.station),
+        location: text(&study.location),
+        ae_title: text(&study.ae_title),
+        modality: text(&study.modality),
+        starts_at: starts_at.or_else(|| study.scheduled_at_text.clone()).unwrap_or_default(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::endpoint_profile::{ApplicationAck, Habits};
+use super::endpoint_profile::{ApplicationAck, Habits, OrderLayout};
 use crate::{
     hl7::orm::{CodeOrder, OrderShape, TestOut},
     store::entity::lis_endpoint,
@@ -108,6 +108,7 @@ pub(super) struct OrderProfile {
     pub(super) diagnosis_system: String,
     pub(super) processing_id: String,
     pub(super) application_ack: ApplicationAck,
+    pub(super) layout: OrderLayout,
     code_map: CodeMap,
 }
 
@@ -124,6 +125,7 @@ impl OrderProfile {
             },
             diagnosis_system: habits.diagnosis_system,
             application_ack: habits.application_ack,
+            layout: habits.order_layout,
             processing_id: habits.processing_id.unwrap_or_else(|| "P".to_owned()),
             code_map: code_map.unwrap_or_default(),
         }

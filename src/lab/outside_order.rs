@@ -10,14 +10,16 @@ use super::{
     order_progress::{Cause, note},
     order_reply::update_test,
     place_order,
-    route_order::{Lab, choose_lab, send_to},
+    route_order::{Lab, Wanted, choose_lab, send_to},
 };
 use crate::{
     context::Ctx,
     domain::{
         event::{OrderRequest, Placement},
         order::{CancelRoute, OrderStatus, TestStatus},
+        routing::Ordered,
     },
+    security::sha256,
     store::{
         db::Tx,
         endpoints,
@@ -26,21 +28,31 @@ use crate::{
     },
 };
 
+/// One of the numbers under which new orders of a source take turns: no index can tell that the same one comes twice at
+/// once, because who gave its number need not be said.
+pub(super) fn turn(source: Option<i64>) -> i64 {
+    let whose = source.map_or_else(|| "this house".to_owned(), |id| format!("endpoint {id}"));
+    let digest = sha256(format!("orders of {whose}").as_bytes());
+    digest.iter().take(8).fold(0, |number, byte| (number << 8) | i64::from(*byte))
+}
+
 /// An order from outside.
 pub(super) struct Outside<'a> {
     /// For whom.
     pub(super) patient: i64,
     /// During which visit.
     pub(super) encounter: Option<i64>,
-    /// Whose message it came in.
-    pub(super) source: i64,
+    /// Whose message it came in; `None` when one of our own people placed it.
+    pub(super) source: Option<i64>,
+    /// Who is written down as having placed it.
+    pub(super) by: &'a str,
     /// What it says as a whole.
     pub(super) placement: Placement,
     /// Its tests; each can be placed.
     pub(super) requests: &'a [&'a OrderRequest],
 }
 
-/// Places the order and queues it for a laboratory, if there is one.
+/// Places the order and queues it for a laboratory, if there is one for all of it.
 pub(super) async fn place(
     ctx: &Ctx,
     tx: &mut Tx,
@@ -49,10 +61,13 @@ pub(super) async fn place(
 ) -> Result<lab_order::Model, LabError> {
     let source = new.source;
     let tests = new.requests.iter().map(|request| test_row(request)).collect();
+    let codes: Vec<&str> = new.requests.iter().map(|request| request.service.code.trim()).collect();
     let order = place_order::write(ctx, tx, order_row(ctx, new), tests, cause).await?;
-    match choose_lab(tx, None, Some(source)).await? {
+    let ordered = Ordered { codes: &codes, is_imaging: order.imaging.is_some() };
+    match choose_lab(tx, Wanted { named: None, source, ordered }).await? {
         Lab::Chosen(endpoint) => send_to(ctx, tx, order, &endpoint).await,
-        Lab::NoneYet => Ok(order),
+        // Who sent it cannot part it. It waits, and stands in the worklist of what no laboratory has received.
+        Lab::NoneYet | Lab::Apart(_) => Ok(order),
     }
 }
 
@@ -191,8 +206,8 @@ fn order_row(ctx: &Ctx, new: Outside<'_>) -> lab_order::ActiveModel {
         imaging: Set(imaging),
         scheduled_at: Set(scheduled_at),
         note: Set(new.placement.note),
-        source_endpoint_id: Set(Some(new.source)),
-        created_by: Set("hl7".into()),
+        source_endpoint_id: Set(new.source),
+        created_by: Set(new.by.to_owned()),
         created_at: Set(now),
         updated_at: Set(now),
         ..Default::default()
@@ -203,14 +218,14 @@ fn order_row(ctx: &Ctx, new: Outside<'_>) -> lab_order::ActiveModel {
 /// the same code.
 fn test_row(request: &OrderRequest) -> lab_order_test::ActiveModel {
     let service = &request.service;
-    let number = request.placer.clone().unwrap_or_default();
+    let number = request.placer.clone();
     lab_order_test::ActiveModel {
         test_code: Set(service.code.trim().to_owned()),
         test_name: Set(service.text.as_deref().map(|text| plain(text, 200))),
         code_system: Set(plain(service.system.as_deref().unwrap_or("L"), 20)),
         loinc_code: Set(service.loinc.clone()),
-        outside_placer_namespace: Set(number.giver().map(str::to_owned)),
-        outside_placer_number: Set(Some(number.id)),
+        outside_placer_namespace: Set(number.as_ref().and_then(|number| number.giver()).map(str::to_owned)),
+        outside_placer_number: Set(number.map(|number| number.id)),
         ..Default::default()
     }
 }

@@ -15,7 +15,7 @@ use super::{
     access::{self, Resource},
     error::LabError,
     order_progress::{Cause, note, status_event},
-    route_order::{Lab, choose_lab, send_to},
+    route_order::{Lab, Wanted, choose_lab, send_to},
     views::OrderView,
 };
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     domain::{
         access::Action,
         order::{OrderStatus, TestStatus},
+        routing::Ordered,
     },
     security::sha256,
     store::{
@@ -49,17 +50,28 @@ pub async fn place_order(ctx: &Ctx, caller: &Caller, new: NewOrder) -> Result<Or
         return view(ctx, earlier).await;
     }
     check_references(&tx, &new).await?;
-    let lab = choose_lab(&tx, new.lis_endpoint_id, None).await?;
+    let lab = lab_for(&tx, &new).await?;
     let order = insert(ctx, &mut tx, caller, new).await?;
     let order = match &lab {
         Lab::Chosen(endpoint) => send_to(ctx, &tx, order, endpoint).await?,
-        Lab::NoneYet => order,
+        Lab::NoneYet | Lab::Apart(_) => order,
     };
     access::wrote(ctx, &tx, caller, Action::PlaceOrder, resource(&order)).await?;
     tx.commit().await?;
     ctx.hints.outbox.wake();
     let order = if lab.sends_now() { wait_for_lab(ctx, order, news).await? } else { order };
     view(ctx, order).await
+}
+
+/// Where the order goes. Tests that no laboratory does together are told at once: whoever orders can part them, and an order
+/// that waited for such a laboratory might wait for ever.
+async fn lab_for(tx: &Tx, new: &NewOrder) -> Result<Lab, LabError> {
+    let codes: Vec<&str> = new.test_codes.iter().map(String::as_str).collect();
+    let ordered = Ordered { codes: &codes, is_imaging: false };
+    match choose_lab(tx, Wanted { named: new.lis_endpoint_id, source: None, ordered }).await? {
+        Lab::Apart(why) => Err(LabError::invalid("test_codes", why)),
+        lab => Ok(lab),
+    }
 }
 
 fn resource(order: &lab_order::Model) -> Resource<'_> {
@@ -190,7 +202,7 @@ pub(super) async fn named_tests(
 }
 
 /// Waits until the order has left `pending`, or the time a caller may be kept waiting is over.
-async fn wait_for_lab(
+pub(super) async fn wait_for_lab(
     ctx: &Ctx,
     mut order: lab_order::Model,
     mut news: watch::Receiver<u64>,

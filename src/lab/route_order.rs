@@ -1,26 +1,33 @@
-//! Which lab an order goes to: the one it names, else the default one, else the only one. Where there is none yet, the
-//! order waits and is sent when one appears.
+//! Which lab an order goes to: the one it names, else one that names its tests, else one that takes anything. Where there is
+//! none yet, the order waits and is sent when one appears.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait};
 
 use super::{
+    endpoint_profile::{Habits, OrderLayout},
     error::LabError,
     order_progress::{Cause, note},
     queue_message::queue_message,
 };
 use crate::{
     context::Ctx,
+    domain::{
+        order::TestStatus,
+        routing::{self, Laboratory, Ordered, Route},
+    },
     hl7::orm::OrderAction,
     store::{
         db::{self, Tx},
         endpoints,
-        entity::{lab_order, lis_endpoint},
+        entity::{lab_order, lab_order_test, lis_endpoint},
         orders,
     },
 };
 
 /// Orders routed in one transaction at most, so that a new lab does not hold the database for a whole backlog.
-const AT_ONCE: u64 = 100;
+const AT_ONCE: usize = 100;
+/// Orders looked at in one query.
+const PAGE: u64 = 500;
 
 /// Where an order goes.
 pub(super) enum Lab {
@@ -28,6 +35,8 @@ pub(super) enum Lab {
     Chosen(Box<lis_endpoint::Model>),
     /// Nowhere yet.
     NoneYet,
+    /// Nowhere as it is, and why, for whoever places it.
+    Apart(String),
 }
 
 impl Lab {
@@ -37,12 +46,21 @@ impl Lab {
     }
 }
 
-/// Chooses the lab of an order. `source`: who sent us the order, and must not get it back. Errors: `Invalid` when the lab
-/// named cannot take orders.
-pub(super) async fn choose_lab(tx: &Tx, named: Option<i64>, source: Option<i64>) -> Result<Lab, LabError> {
-    let Some(id) = named else {
-        let chosen = unnamed(endpoints::all(&**tx).await?, source);
-        return Ok(chosen.map_or(Lab::NoneYet, |row| Lab::Chosen(Box::new(row))));
+/// What decides where an order goes.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// The lab that whoever orders has chosen.
+    pub(super) named: Option<i64>,
+    /// Who sent us the order, and must not get it back.
+    pub(super) source: Option<i64>,
+    /// What is ordered.
+    pub(super) ordered: Ordered<'a>,
+}
+
+/// Chooses the lab of an order. Errors: `Invalid` when the lab named cannot take orders.
+pub(super) async fn choose_lab(tx: &Tx, wanted: Wanted<'_>) -> Result<Lab, LabError> {
+    let Some(id) = wanted.named else {
+        return Ok(unnamed(endpoints::all(&**tx).await?, wanted));
     };
     let row = endpoints::find(&**tx, id).await?.ok_or(LabError::NotFound("LIS endpoint"))?;
     if !endpoints::takes_orders(&row) {
@@ -51,16 +69,34 @@ pub(super) async fn choose_lab(tx: &Tx, named: Option<i64>, source: Option<i64>)
     Ok(Lab::Chosen(Box::new(row)))
 }
 
-/// The default lab, else the only one. Two without a default are a question that nobody here can answer.
-fn unnamed(rows: Vec<lis_endpoint::Model>, source: Option<i64>) -> Option<lis_endpoint::Model> {
-    let usable = |row: &lis_endpoint::Model| endpoints::takes_orders(row) && source != Some(row.id);
-    let mut usable: Vec<_> = rows.into_iter().filter(usable).collect();
-    let default = usable.iter().position(|row| row.is_default);
-    match (default, usable.len()) {
-        (Some(at), _) => Some(usable.swap_remove(at)),
-        (None, 1) => usable.pop(),
-        (None, _) => None,
+fn unnamed(mut rows: Vec<lis_endpoint::Model>, wanted: Wanted<'_>) -> Lab {
+    rows.retain(|row| endpoints::takes_orders(row) && wanted.source != Some(row.id));
+    let laboratories: Vec<_> = rows.iter().map(laboratory).collect();
+    match routing::route(&laboratories, wanted.ordered) {
+        Route::To(id) => {
+            rows.into_iter().find(|row| row.id == id).map_or(Lab::NoneYet, |row| Lab::Chosen(Box::new(row)))
+        }
+        Route::Undecided => Lab::NoneYet,
+        Route::Apart => Lab::Apart(apart(&laboratories, wanted.ordered.codes)),
     }
+}
+
+fn laboratory(row: &lis_endpoint::Model) -> Laboratory {
+    let habits = Habits::read(&row.profile).unwrap_or_default();
+    Laboratory {
+        id: row.id,
+        is_default: row.is_default,
+        images: habits.order_layout == OrderLayout::Medsynapse23,
+        tests: habits.order_tests.into_iter().map(String::from).collect(),
+    }
+}
+
+fn apart(laboratories: &[Laboratory], codes: &[&str]) -> String {
+    if routing::done_by_none(laboratories, codes).is_empty() {
+        return "no laboratory does all of these tests; order those of each laboratory apart, or name one"
+            .into();
+    }
+    "there is a test among them that no laboratory does; name the laboratory that is to have it".into()
 }
 
 /// Queues the order's message for a lab and ties both together.
@@ -77,39 +113,77 @@ pub(super) async fn send_to(
     Ok(tied.update(&**tx).await?)
 }
 
-/// Queues orders that waited for a lab, oldest first, a hundred of each source at most; answers how many. To be called in
-/// the transaction that makes or changes an endpoint; the caller wakes `hints.outbox` after its commit.
+/// Queues orders that waited for a lab, the hundred oldest that have one now; answers how many. To be called in the
+/// transaction that makes or changes an endpoint; the caller wakes `hints.outbox` after its commit.
 pub async fn route_waiting_orders(ctx: &Ctx, tx: &Tx) -> Result<usize, LabError> {
-    let mut count = 0;
-    for source in orders::sources_without_lab(&**tx).await? {
-        let Lab::Chosen(endpoint) = choose_lab(tx, None, source).await? else { continue };
-        for order in orders::lock_without_lab(&**tx, source, AT_ONCE).await? {
-            let order = send_to(ctx, tx, order, &endpoint).await?;
-            let message_id = order.hl7_message_id;
-            let cause = Cause { actor: "system", kind: "routed", message_id, ..Cause::default() };
-            note(ctx, tx, &order, cause, None).await?;
-            count += 1;
-        }
-    }
-    Ok(count)
+    let routable = routable(&**tx).await?;
+    send_waiting(ctx, tx, routable).await
 }
 
 /// The same for what is left: the rest of a long backlog, and an order that was placed while the endpoint was made and
 /// saw none. Answers how many were routed.
 pub async fn route_leftovers(ctx: &Ctx) -> Result<usize, LabError> {
-    let sources = orders::sources_without_lab(ctx.db.reader()).await?;
-    if sources.is_empty() {
-        return Ok(0);
-    }
-    let rows = endpoints::all(ctx.db.reader()).await?;
-    if !sources.into_iter().any(|source| unnamed(rows.clone(), source).is_some()) {
+    let routable = routable(ctx.db.reader()).await?;
+    if routable.is_empty() {
         return Ok(0);
     }
     let tx = db::write(&ctx.db, "route_leftovers").await?;
-    let count = route_waiting_orders(ctx, &tx).await?;
+    let count = send_waiting(ctx, &tx, routable).await?;
     tx.commit().await?;
     ctx.hints.outbox.wake();
     Ok(count)
+}
+
+/// The oldest orders that wait and need not. An order that has no lab does not stand in the way of those behind it.
+async fn routable(connection: &impl ConnectionTrait) -> Result<Vec<i64>, LabError> {
+    let (mut found, mut behind) = (Vec::new(), 0);
+    let mut laboratories = None;
+    loop {
+        let page = orders::waiting_for_lab(connection, behind, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        behind = last.id;
+        if laboratories.is_none() {
+            laboratories = Some(endpoints::all(connection).await?);
+        }
+        let rows = laboratories.as_deref().unwrap_or_default();
+        let all: Vec<i64> = page.iter().map(|order| order.id).collect();
+        let tests = orders::tests_of(connection, &all).await?;
+        let have = page.iter().filter(|order| matches!(lab_of(rows, order, &tests), Lab::Chosen(_)));
+        found.extend(have.map(|order| order.id));
+        if found.len() >= AT_ONCE {
+            found.truncate(AT_ONCE);
+            return Ok(found);
+        }
+    }
+}
+
+/// Sends those that wait still, decided anew: an endpoint may have changed meanwhile.
+async fn send_waiting(ctx: &Ctx, tx: &Tx, ids: Vec<i64>) -> Result<usize, LabError> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let tests = orders::tests_of(&**tx, &ids).await?;
+    let rows = endpoints::all(&**tx).await?;
+    let mut count = 0;
+    for order in orders::lock_waiting_for_lab(&**tx, ids).await? {
+        let Lab::Chosen(endpoint) = lab_of(&rows, &order, &tests) else { continue };
+        let order = send_to(ctx, tx, order, &endpoint).await?;
+        let message_id = order.hl7_message_id;
+        let cause = Cause { actor: "system", kind: "routed", message_id, ..Cause::default() };
+        note(ctx, tx, &order, cause, None).await?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// The lab of an order that named none, by its tests that were not called off.
+fn lab_of(rows: &[lis_endpoint::Model], order: &lab_order::Model, tests: &[lab_order_test::Model]) -> Lab {
+    let stands = |test: &&lab_order_test::Model| {
+        test.lab_order_id == order.id && test.status != TestStatus::Cancelled.as_str()
+    };
+    let codes: Vec<&str> = tests.iter().filter(stands).map(|test| test.test_code.as_str()).collect();
+    let ordered = Ordered { codes: &codes, is_imaging: order.imaging.is_some() };
+    unnamed(rows.to_vec(), Wanted { named: None, source: order.source_endpoint_id, ordered })
 }
 
 #[cfg(test)]
@@ -154,27 +228,21 @@ mod tests {
         row
     }
 
-    fn chosen(rows: Vec<lis_endpoint::Model>) -> Option<i64> {
-        unnamed(rows, None).map(|row| row.id)
-    }
-
-    #[test]
-    fn the_default_else_the_only_one_else_none() {
-        let plain = |id| lab(id, |_| {});
-        assert_eq!(chosen(vec![]), None);
-        assert_eq!(chosen(vec![plain(1)]), Some(1));
-        assert_eq!(chosen(vec![plain(1), plain(2)]), None);
-        assert_eq!(chosen(vec![plain(1), lab(2, |row| row.is_default = true), plain(3)]), Some(2));
+    fn chosen(rows: Vec<lis_endpoint::Model>, source: Option<i64>) -> Option<i64> {
+        let ordered = Ordered { codes: &["CBC"], is_imaging: false };
+        match unnamed(rows, Wanted { named: None, source, ordered }) {
+            Lab::Chosen(row) => Some(row.id),
+            Lab::NoneYet | Lab::Apart(_) => None,
+        }
     }
 
     #[test]
     fn an_order_never_goes_back_to_where_it_came_from() {
         let plain = |id| lab(id, |_| {});
-        let from = |rows, source| unnamed(rows, Some(source)).map(|row| row.id);
-        assert_eq!(from(vec![plain(1)], 1), None);
-        assert_eq!(from(vec![plain(1), plain(2)], 1), Some(2));
-        assert_eq!(from(vec![lab(1, |row| row.is_default = true), plain(2)], 1), Some(2));
-        assert_eq!(from(vec![lab(1, |row| row.is_default = true), plain(2), plain(3)], 1), None);
+        assert_eq!(chosen(vec![plain(1)], Some(1)), None);
+        assert_eq!(chosen(vec![plain(1), plain(2)], Some(1)), Some(2));
+        assert_eq!(chosen(vec![lab(1, |row| row.is_default = true), plain(2)], Some(1)), Some(2));
+        assert_eq!(chosen(vec![lab(1, |row| row.is_default = true), plain(2), plain(3)], Some(1)), None);
     }
 
     #[test]
@@ -190,7 +258,30 @@ mod tests {
                 row.is_default = true;
                 change(row);
             });
-            assert_eq!(chosen(vec![other, lab(2, |row| row.paused = true)]), Some(2));
+            assert_eq!(chosen(vec![other, lab(2, |row| row.paused = true)], None), Some(2));
         }
+    }
+
+    #[test]
+    fn the_tests_of_a_profile_count() {
+        let does = |tests: &[&str]| lab(1, |row| row.profile = serde_json::json!({ "order_tests": tests }));
+        assert_eq!(chosen(vec![does(&["CBC"]), lab(2, |row| row.is_default = true)], None), Some(1));
+        assert_eq!(chosen(vec![does(&["TSH"]), lab(2, |row| row.is_default = true)], None), Some(2));
+        assert_eq!(chosen(vec![does(&["TSH"])], None), None);
+    }
+
+    #[test]
+    fn why_it_goes_nowhere_is_said_without_the_codes() {
+        let said = |codes: &[&str]| {
+            let row = lab(1, |row| row.profile = serde_json::json!({ "order_tests": ["CBC"] }));
+            let other = lab(2, |row| row.profile = serde_json::json!({ "order_tests": ["TSH"] }));
+            let ordered = Ordered { codes, is_imaging: false };
+            match unnamed(vec![row, other], Wanted { named: None, source: None, ordered }) {
+                Lab::Apart(why) => why,
+                Lab::Chosen(_) | Lab::NoneYet => String::new(),
+            }
+        };
+        assert!(said(&["CBC", "TSH"]).starts_with("no laboratory does all"));
+        assert!(said(&["CBC", "K"]).starts_with("there is a test"));
     }
 }

@@ -18,6 +18,15 @@ pub struct Submitter {
     pub caller: Caller,
     /// Whose messages these are; 0 when no endpoint names the sender.
     pub endpoint: EndpointId,
+    /// Whether a key opened the door, and not one of our own people.
+    pub by_key: bool,
+}
+
+impl Submitter {
+    /// Where what is handed in comes from; `None` when from one of our own people.
+    pub fn source(&self) -> Option<i64> {
+        self.by_key.then(|| self.endpoint.get())
+    }
 }
 
 /// Hands in a body: a message, several, or a batch, in the frame of MLLP or without it. Errors: `Denied`; `Invalid` when

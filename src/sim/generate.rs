@@ -193,6 +193,7 @@ impl Scribe {
             system: own(service.system),
             loinc: own(service.alt_code),
             loinc_text: own(service.alt_text),
+            study: None,
         };
         OrderMessage {
             shape: OrderShape::OrmO01,

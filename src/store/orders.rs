@@ -52,25 +52,24 @@ fn without_lab() -> Select<lab_order::Entity> {
     search(None, Some("pending")).filter(lab_order::Column::Hl7MessageId.is_null())
 }
 
-/// Where the orders that wait for a lab came from: an endpoint, or nobody but our own people.
-pub async fn sources_without_lab(connection: &impl ConnectionTrait) -> Result<Vec<Option<i64>>, DbErr> {
-    let query = without_lab().select_only().column(lab_order::Column::SourceEndpointId).distinct();
-    query.into_tuple().all(connection).await
-}
-
-/// The oldest orders of a source that wait for a lab, held until the end of the transaction: two processes that route at
-/// once must not both send one.
-pub async fn lock_without_lab(
+/// Orders that wait for a lab, oldest first, from behind an order on.
+pub async fn waiting_for_lab(
     connection: &impl ConnectionTrait,
-    source: Option<i64>,
+    behind: i64,
     limit: u64,
 ) -> Result<Vec<lab_order::Model>, DbErr> {
-    let of_source = match source {
-        Some(id) => lab_order::Column::SourceEndpointId.eq(id),
-        None => lab_order::Column::SourceEndpointId.is_null(),
-    };
-    let query = without_lab().filter(of_source).order_by_asc(lab_order::Column::Id);
-    query.limit(limit).lock_exclusive().all(connection).await
+    let query = without_lab().filter(lab_order::Column::Id.gt(behind));
+    query.order_by_asc(lab_order::Column::Id).limit(limit).all(connection).await
+}
+
+/// Those of some orders that wait for a lab still, oldest first, held until the end of the transaction: two processes that
+/// route at once must not both send one.
+pub async fn lock_waiting_for_lab(
+    connection: &impl ConnectionTrait,
+    ids: Vec<i64>,
+) -> Result<Vec<lab_order::Model>, DbErr> {
+    let query = without_lab().filter(lab_order::Column::Id.is_in(ids));
+    query.order_by_asc(lab_order::Column::Id).lock_exclusive().all(connection).await
 }
 
 /// Entries of the catalogue by code.

@@ -1,6 +1,6 @@
 //! Reports, for whoever reads their results.
 
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
 
 use super::{
     bulk::is_one_of,
@@ -16,6 +16,20 @@ pub async fn by_id(connection: &impl ConnectionTrait, ids: &[i64]) -> Result<Vec
     for part in ids.chunks(IDS_AT_ONCE) {
         let named = lab_report::Column::Id.is_in(part.iter().copied());
         reports.extend(lab_report::Entity::find().filter(named).all(connection).await?);
+    }
+    Ok(reports)
+}
+
+/// Reports of these orders, oldest first.
+pub async fn of_orders(
+    connection: &impl ConnectionTrait,
+    orders: &[i64],
+) -> Result<Vec<lab_report::Model>, DbErr> {
+    let mut reports = Vec::new();
+    for part in orders.chunks(IDS_AT_ONCE) {
+        let named = lab_report::Column::LabOrderId.is_in(part.iter().copied());
+        let query = lab_report::Entity::find().filter(named).order_by_asc(lab_report::Column::Id);
+        reports.extend(query.all(connection).await?);
     }
     Ok(reports)
 }

@@ -2,7 +2,7 @@
 //! §4.5.1, table 0119). Pure: what each control means, and how it is answered.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{matching::PatientClaim, order::TestStatus, report::Term, spelling::spelled};
 
@@ -200,7 +200,8 @@ pub struct OrderRequest {
 }
 
 /// What only imaging needs of an order.
-#[derive(Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Imaging {
     /// Number under which the pictures are filed.
     pub accession_number: Option<String>,

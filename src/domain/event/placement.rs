@@ -139,6 +139,13 @@ impl Placement {
         Some(imaging)
     }
 
+    /// What [`Placement::imaging`] made one, taken apart again: one for each test, in their order.
+    pub fn studies(imaging: &Value) -> Vec<Imaging> {
+        let read = |value: &Value| serde_json::from_value(value.clone()).ok();
+        let further = imaging["further_studies"].as_array().map(Vec::as_slice).unwrap_or_default();
+        std::iter::once(imaging).chain(further).filter_map(read).collect()
+    }
+
     /// When the last of it is to be done, where that is said.
     pub fn scheduled_at(&self) -> Option<DateTime<Utc>> {
         self.imaging.iter().filter_map(|imaging| imaging.scheduled_at).max()
@@ -277,6 +284,10 @@ mod tests {
         assert_eq!((&one["modality"], one.get("further_studies")), (&json!("CT"), None));
         let both = Placement::of(&[&first, &second], &[]).imaging().unwrap();
         assert_eq!(both["further_studies"][0]["modality"], "MR");
+        let read: Vec<_> =
+            Placement::studies(&both).into_iter().map(|study| study.modality.unwrap()).collect();
+        assert_eq!(read, ["CT", "MR"]);
+        assert!(Placement::studies(&Value::Null).is_empty());
     }
 
     #[test]

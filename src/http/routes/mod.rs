@@ -18,6 +18,7 @@ mod reports;
 mod review_queue;
 pub(super) mod start;
 mod stream;
+mod studies;
 mod submit;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -40,6 +41,7 @@ pub(super) fn all() -> OpenApiRouter<App> {
         .merge(dead_letters::router())
         .merge(preview::router())
         .merge(submit::router())
+        .merge(studies::router())
         .merge(api_keys::router())
         .merge(lis_endpoints::router())
         .merge(code_maps::router())

@@ -1,25 +1,19 @@
 //! Messages by HTTP.
 
-use axum::extract::{FromRequest, FromRequestParts, Request, State};
-use axum::http::request::Parts;
+use axum::extract::{FromRequest, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::config::AuthMode;
-use crate::domain::ids::EndpointId;
 use crate::http::app::App;
-use crate::http::auth::{CameFrom, SignedIn};
 use crate::http::error::ApiError;
 use crate::http::extract::{BodyLimit, Raw, essence};
+use crate::http::keyed::Keyed;
 use crate::http::problem::{Loc, Problem};
 use crate::lab::LabError;
-use crate::lab::api_keys;
-use crate::lab::sign_in::Origin;
-use crate::lab::submit_hl7::{self, Submitter};
+use crate::lab::submit_hl7;
 
 const TAG: &str = "HL7 Messages";
-const KEY_HEADER: &str = "x-api-key";
 /// Answers have no charset here: each acknowledgment is in the set that its MSH-18 names.
 const ER7: &str = "application/hl7-v2";
 /// What ER7 is called on the wire; bodies without a type are taken too.
@@ -34,44 +28,6 @@ const ER7_TYPES: [&str; 6] = [
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(submit_hl7))
-}
-
-/// Who hands in: by a key, else signed in.
-struct Submits(Submitter);
-
-impl FromRequestParts<App> for Submits {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let CameFrom(origin) = CameFrom::from_request_parts(parts, app).await?;
-        if let Some(key) = parts.headers.get(KEY_HEADER) {
-            let key = key.to_str().unwrap_or_default().trim();
-            let found = api_keys::submitter_of(&app.ctx, &app.directory, &origin, key).await?;
-            return match found {
-                Some(submitter) => Ok(Self(submitter)),
-                None => Err(refuse(app, &origin).await?),
-            };
-        }
-        if app.ctx.config.auth != AuthMode::Dev && !parts.headers.contains_key(header::AUTHORIZATION) {
-            return Err(refuse(app, &origin).await?);
-        }
-        match SignedIn::from_request_parts(parts, app).await {
-            Ok(SignedIn(caller)) => Ok(Self(Submitter { caller, endpoint: EndpointId::new(0) })),
-            Err(ApiError::Unauthorized { .. }) => Err(refuse(app, &origin).await?),
-            Err(other) => Err(other),
-        }
-    }
-}
-
-/// The answer to who is not known. The tries of one address leave a few rows a minute and no more: keys cannot be guessed,
-/// so the only thing to be had from more would be a full disk.
-async fn refuse(app: &App, origin: &Origin) -> Result<ApiError, ApiError> {
-    let most = app.ctx.config.login_rate_limit_per_minute;
-    if app.sign_in_limit.begin(KEY_HEADER, origin.ip, most, app.ctx.clock.now()).is_ok() {
-        api_keys::refused(&app.ctx, origin).await?;
-    }
-    metrics::counter!("pms_hl7_http_refused_total", "reason" => "key").increment(1);
-    Ok(ApiError::InvalidApiKey)
 }
 
 /// A body of ER7, as it came.
@@ -108,7 +64,7 @@ impl FromRequest<App> for Er7 {
     ),
     security(("ApiKey" = []), ("OAuth2PasswordBearer" = [])))]
 async fn submit_hl7(
-    Submits(submitter): Submits,
+    Keyed(submitter): Keyed,
     State(app): State<App>,
     Er7(body): Er7,
 ) -> Result<Response, ApiError> {

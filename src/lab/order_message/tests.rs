@@ -250,6 +250,52 @@ fn an_order_in_oml() {
 }
 
 #[test]
+fn a_study_has_its_own_places() {
+    let imaging = json!({
+        "accession_number": "ACC7", "modality": "CT", "ae_title": "CT1_AE", "station": "ROOM2", "location": "WEST",
+        "scheduled_at": "2026-03-03T08:30:00Z", "procedure_code": "CTCHEST",
+    });
+    let order = lab_order::Model { imaging: Some(imaging), ..order() };
+    let pacs = lis_endpoint::Model {
+        hl7_version: "2.3".into(),
+        profile: json!({ "order_layout": "medsynapse_2_3" }),
+        ..endpoint()
+    };
+    let tests = [ordered(1, "CTCHEST", Some("CT Chest"), None), ordered(2, "XRKNEE", None, None)];
+    let sent = |endpoint| {
+        let (patient, catalogue) = (roe(), []);
+        let parts = Parts {
+            order: &order,
+            tests: &tests,
+            catalogue: &catalogue,
+            patient: &patient,
+            identifiers: &[],
+            encounter: None,
+            endpoint,
+        };
+        text(&encode(&config(), &parts, OrderAction::New, noon()))
+    };
+    let obr = |text: &str| -> Vec<String> {
+        text.split('\r').filter(|line| line.starts_with("OBR")).map(str::to_owned).collect()
+    };
+    let by = "^Smith^Jane^^^Dr.";
+    assert_eq!(
+        obr(&sent(&pacs)),
+        [
+            format!(
+                "OBR|1|ACC7||CTCHEST^CT Chest^L|S|20240315130000+0100||||||||||{by}||ROOM2||WEST|CT1_AE|||CT|||^^^^^S|||||||||20260303093000+0100"
+            ),
+            // A study of which nothing is said is filed under our number.
+            format!("OBR|2|42-2||XRKNEE^^L|S|20240315130000+0100||||||||||{by}|||||||||||^^^^^S"),
+        ]
+    );
+    assert!(sent(&pacs).contains("\rORC|NW|42-1||42|"));
+    // Who has no such places gets nothing that it would take for something else.
+    let elsewhere = lis_endpoint::Model { hl7_version: "2.3".into(), ..endpoint() };
+    assert!(obr(&sent(&elsewhere))[0].starts_with("OBR|1|42-1||") && !sent(&elsewhere).contains("CT1_AE"));
+}
+
+#[test]
 fn the_record_number_keeps_its_authority() {
     let of = |identifiers: &[_]| text(&sent(&roe(), &endpoint(), identifiers));
     assert!(of(&[]).contains("|12345^^^MPS_PMS^MR|"));

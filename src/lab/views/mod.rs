@@ -16,6 +16,7 @@ mod reconciliation;
 mod replay;
 mod result;
 mod review;
+mod study;
 mod surroundings;
 
 pub use alert::{AlertEventView, AlertPatient, AlertView};
@@ -36,4 +37,9 @@ pub use reconciliation::{
 pub use replay::{PastReplayView, ReplayColumn, ReplayRow, ReplayTable, ReplayView};
 pub use result::{CriticalResultView, ResultView};
 pub use review::{CandidateView, HeldObservationView, ReviewItemView};
+pub(super) use study::studies;
+pub use study::{
+    PatientStudiesView, ReportBody, ReportPatient, ReportStudy, ReportView, StudyNameView, StudyOrderView,
+    StudyReport, StudyView,
+};
 pub(super) use surroundings::{parent, specimens};

@@ -10,7 +10,7 @@ use crate::{
         event::{OrderControl, OrderRequest, Orders, SentNumber},
         ids::PatientId,
     },
-    security::sha256,
+    lab::outside_order::turn,
     store::{
         db::Tx,
         entity::{lab_order, lab_order_test},
@@ -46,21 +46,13 @@ fn numbers(told: &Orders, which: impl Fn(&OrderRequest) -> bool) -> Vec<String> 
     ids.into_iter().collect()
 }
 
-/// One of the numbers under which messages of a source take turns.
-fn turn(source: i64) -> i64 {
-    let digest = sha256(format!("orders of endpoint {source}").as_bytes());
-    digest.iter().take(8).fold(0, |number, byte| (number << 8) | i64::from(*byte))
-}
-
 impl Named {
     pub(super) async fn load(tx: &Tx, told: &Orders, source: i64) -> Result<Self, DbErr> {
         let is_placers = |request: &OrderRequest| request.control.is_some_and(OrderControl::is_placers);
         let outside = numbers(told, is_placers);
         let mut tests = Vec::new();
         if !outside.is_empty() {
-            // The same order may come twice at once, on two connections: no index can tell, because who gave its number
-            // need not be said.
-            orders::lock_key(tx, turn(source)).await?;
+            orders::lock_key(tx, turn(Some(source))).await?;
             tests = orders::tests_by_outside_number(&**tx, &outside).await?;
             tests.retain(|(_, of)| *of == Some(source));
         }

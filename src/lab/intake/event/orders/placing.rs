@@ -99,7 +99,8 @@ impl Desk<'_> {
         let new = Outside {
             patient: patient.get(),
             encounter: self.encounter(tx, patient, all, applied).await?,
-            source: self.arrival.profile.id.get(),
+            source: Some(self.arrival.profile.id.get()),
+            by: "hl7",
             placement,
             requests: &requests,
         };
