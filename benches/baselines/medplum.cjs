@@ -1,6 +1,6 @@
 // Results into PostgreSQL with `@medplum/hl7` and `pg`, acknowledged once they are committed.
 //
-// Prints its port. It ends with its standard input, so with whoever started it.
+// Prints its port; `medplum_orders.cjs` uses its pool. It ends with its standard input, so with whoever started it.
 const { Hl7Server } = require('@medplum/hl7');
 const { Pool } = require('pg');
 
@@ -61,3 +61,5 @@ const server = new Hl7Server((connection) => {
 server.start(0);
 server.server.on('listening', () => process.stdout.write(`${server.server.address().port}\n`));
 process.stdin.resume().on('end', () => process.exit());
+
+module.exports = { pool };

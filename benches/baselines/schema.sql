@@ -20,3 +20,14 @@ CREATE TABLE results (
 );
 
 CREATE INDEX ON results (mrn);
+
+CREATE TABLE orders (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    patient_id bigint NOT NULL,
+    code text NOT NULL,
+    control_id text NOT NULL,
+    raw text NOT NULL,
+    status text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    sent_at timestamptz
+);
