@@ -1,5 +1,8 @@
 //! What each command does.
 
+pub mod endpoints;
+pub mod messages;
+
 use std::{
     io::Write,
     net::SocketAddr,
@@ -15,9 +18,7 @@ use tokio::net::TcpListener;
 use crate::{
     clock::Clock,
     config::{Config, Fault, Layers},
-    context::Caller,
-    lab::{self, views::ReplayView},
-    runtime, sim, telemetry,
+    lab, runtime, sim, telemetry,
 };
 
 /// Why a command failed, in lines for the operator.
@@ -117,6 +118,7 @@ pub fn hl7_tree(files: &[PathBuf]) -> Result<(), CommandError> {
 pub async fn serve(file: Option<PathBuf>) -> Result<(), CommandError> {
     let config = load(&layers(file.as_deref())?)?;
     let ctx = runtime::context(config, Clock::System).await?;
+    endpoints::import_at_start(&ctx).await?;
     let service = runtime::start(ctx).await?;
     tracing::info!(http = %service.http, mllp = %service.mllp, "ready");
     Ok(service.run().await?)
@@ -202,37 +204,6 @@ pub async fn migrate(action: MigrateAction, file: Option<PathBuf>) -> Result<(),
     let line =
         |(name, taken): &(String, bool)| format!("{} {name}\n", if *taken { "applied" } else { "pending" });
     print(&steps.iter().map(line).collect::<String>())
-}
-
-/// `pms messages replay`. Names columns and never their values: a terminal is no place for a chart.
-pub async fn replay_message(id: i64, dry_run: bool, file: Option<PathBuf>) -> Result<(), CommandError> {
-    let config = load(&layers(file.as_deref())?)?;
-    let ctx = runtime::context(config, Clock::System).await?;
-    let caller = Caller::operator();
-    let replayed = lab::replay_message::replay_message(&ctx, &caller, id, dry_run).await;
-    ctx.db.close().await;
-    print(&replay_lines(&replayed?))
-}
-
-fn replay_lines(replayed: &ReplayView) -> String {
-    let what = match (replayed.changes, replayed.dry_run) {
-        (false, _) => "nothing changes",
-        (true, true) => "would change",
-        (true, false) => "changed",
-    };
-    let (before, after) = (&replayed.status_before, &replayed.status_after);
-    let mut lines = vec![format!("message {}: {what} ({before} -> {after})", replayed.message_id)];
-    lines.extend(replayed.refusal.iter().map(|refusal| format!("not taken: {refusal}")));
-    lines.extend(replayed.notes.iter().map(|note| format!("note: {note}")));
-    lines.extend(replayed.tables.iter().map(|table| {
-        let (new, changed, same) = (table.inserted, table.changed, table.unchanged);
-        format!("{}: {new} inserted, {changed} changed, {same} unchanged", table.table)
-    }));
-    lines.extend(replayed.rows.iter().map(|row| {
-        let columns: Vec<&str> = row.columns.iter().map(|column| column.column.as_str()).collect();
-        format!("  {} {} {}: {}", row.effect, row.table, row.id, columns.join(", "))
-    }));
-    lines.join("\n") + "\n"
 }
 
 /// `pms openapi`.

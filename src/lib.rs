@@ -7,18 +7,19 @@
 //! |---|---|---|
 //! | [`cli`] | what each command does | `runtime`, `sim`, `lab` |
 //! | [`runtime`] | builds the context, starts doors and jobs, shuts down | everything below |
-//! | [`http`] | REST, OpenAPI, event stream | `lab`, `domain`, `security` |
+//! | [`http`] | REST, OpenAPI, event stream | `lab`, `domain`, `security`, `reader` |
 //! | [`mllp`] | TCP door for HL7, and the sender to labs | `lab`, `hl7` |
 //! | [`sftp`] | client of file servers | `domain` |
 //! | [`jobs`] | loops without input | `lab`, `mllp::sender`, `sftp`, `domain` |
 //! | [`sim`] | simulated laboratory, generator, load tool | `hl7`, `mllp::sender` |
-//! | [`lab`] | use cases, one verb a file; each owns its transaction | `store`, `domain`, `hl7`, `security` |
+//! | [`lab`] | use cases, one verb a file; each owns its transaction | `store`, `domain`, `hl7`, `security`, `reader` |
 //! | [`store`] | everything that knows SQL | `domain` |
 //! | [`domain`] | pure rules | nothing of ours |
 //! | [`hl7`] | pure codec | nothing of ours |
+//! | [`reader`] | pure reading of the fields of requests and files | nothing of ours |
 //! | [`security`] | passwords, tokens, message keys | nothing of ours |
 //!
-//! `clock`, `config`, `context`, `outbound` and `telemetry` are free to all but the two pure rooms.
+//! `clock`, `config`, `context`, `outbound` and `telemetry` are free to all but the three pure rooms.
 
 pub mod cli;
 pub mod clock;
@@ -31,6 +32,7 @@ pub mod jobs;
 pub mod lab;
 pub mod mllp;
 pub mod outbound;
+pub mod reader;
 pub mod runtime;
 pub mod security;
 pub mod sftp;

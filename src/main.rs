@@ -44,28 +44,16 @@ enum Command {
     },
     /// Deal with stored messages, on the database itself.
     #[command(subcommand)]
-    Messages(Messages),
+    Messages(cli::messages::Messages),
+    /// Deal with the laboratory systems, on the database itself.
+    #[command(subcommand)]
+    Endpoints(cli::endpoints::Endpoints),
     /// Look at messages without a running service.
     #[command(subcommand)]
     Hl7(Hl7),
     /// Simulated laboratory, message generator and load tool.
     #[command(subcommand)]
     Sim(Sim),
-}
-
-#[derive(Subcommand)]
-enum Messages {
-    /// Run a message that came in again, by the rules of today, and print the differences row by row.
-    Replay {
-        /// Id of the message.
-        id: i64,
-        /// Only show what would change.
-        #[arg(long)]
-        dry_run: bool,
-        /// Configuration file.
-        #[arg(long)]
-        config: Option<PathBuf>,
-    },
 }
 
 #[derive(Subcommand)]
@@ -107,9 +95,8 @@ async fn run(command: Command) -> Result<(), CommandError> {
         Command::Migrate { action, config } => cli::migrate(action, config).await,
         Command::Openapi => cli::openapi(),
         Command::Healthcheck { config } => cli::healthcheck(config).await,
-        Command::Messages(Messages::Replay { id, dry_run, config }) => {
-            cli::replay_message(id, dry_run, config).await
-        }
+        Command::Messages(command) => command.run().await,
+        Command::Endpoints(command) => command.run().await,
         Command::Hl7(Hl7::Tree { files }) => cli::hl7_tree(&files),
         Command::Sim(Sim::Lis(args)) => cli::sim_lis(args).await,
         Command::Sim(Sim::Generate(args)) => cli::sim_generate(&args),

@@ -42,6 +42,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("RETRY_BACKOFF_SECONDS", "delivery.retry_backoff_seconds"),
     ("ORDER_SEND_WAIT_MS", "delivery.order_send_wait_ms"),
     ("OUTBOUND_ALLOWED_NETWORKS", "delivery.outbound_allowed_networks"),
+    ("LIS_ENDPOINTS_FILE", "delivery.lis_endpoints_file"),
     ("ALERT_ESCALATION_SECONDS", "alerts.escalation_seconds"),
     ("ORDER_ACKNOWLEDGE_MINUTES", "reconciliation.acknowledge_minutes"),
     ("ORDER_RESULT_HOURS", "reconciliation.result_hours"),

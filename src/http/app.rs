@@ -12,7 +12,6 @@ use utoipa::openapi::{InfoBuilder, OpenApi};
 
 use super::conventions::{self, Settings};
 use super::cors::Origins;
-use super::reader::Reading;
 use super::request_id::NewRequestId;
 use super::seats::Seats;
 use super::sign_in_limit::SignInLimit;
@@ -21,6 +20,7 @@ use crate::context::Ctx;
 use crate::lab::endpoint_directory::Directory;
 use crate::lab::reception::{Reception, ReceptionWatch};
 use crate::lab::stream_tickets::UsedTickets;
+use crate::reader::Reading;
 use crate::security::random_hex;
 
 /// Paths that clients generated from the FastAPI document know with a trailing slash.

@@ -6,9 +6,9 @@ use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::cors::{self, Origins};
-use super::reader::Reading;
 use super::request_id::{self, NewRequestId};
 use super::{fallback, headers, slash};
+use crate::reader::Reading;
 
 /// What the door is told by the configuration.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use super::problem::Problem;
+use crate::reader::problem::Problem;
 
 /// How long a client should wait for a database that is away.
 const RETRY_UNAVAILABLE_S: u32 = 5;
@@ -50,6 +50,12 @@ pub enum ApiError {
     Unavailable,
     /// 500: our fault; the log has the reason under the request id, the client has not.
     Internal,
+}
+
+impl From<Vec<Problem>> for ApiError {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self::Unprocessable(problems)
+    }
 }
 
 /// Why a state forbids a change, and facts a client can show ("acknowledged by … at …").

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::json_fault;
-use super::problem::Fault;
-use super::reader::{FromFields, Reader, Reading};
+use crate::reader::problem::Fault;
+use crate::reader::{FromFields, Reader, Reading};
 
 /// How many bytes a body may have where the route does not say otherwise.
 pub const BODY_LIMIT: usize = 1024 * 1024;
@@ -46,7 +46,7 @@ impl<S: Sync, T: FromFields> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let reading = reading(request.extensions());
         let value = json_body(request).await?.unwrap_or(Value::Null);
-        Reader::body(&value, reading).read().map(Self)
+        Ok(Self(Reader::body(&value, reading).read()?))
     }
 }
 
@@ -56,7 +56,7 @@ impl<S: Sync, T: FromFields> OptionalFromRequest<S> for Body<T> {
     async fn from_request(request: Request, _: &S) -> Result<Option<Self>, ApiError> {
         let reading = reading(request.extensions());
         let value = json_body(request).await?.filter(|value| !value.is_null());
-        value.map(|value| Reader::body(&value, reading).read().map(Self)).transpose()
+        Ok(value.map(|value| Reader::body(&value, reading).read().map(Self)).transpose()?)
     }
 }
 
@@ -65,7 +65,7 @@ impl<S: Sync, T: FromFields> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let pairs = pairs(parts.uri.query().unwrap_or_default().as_bytes());
-        Reader::query(&pairs, reading(&parts.extensions)).read().map(Self)
+        Ok(Self(Reader::query(&pairs, reading(&parts.extensions)).read()?))
     }
 }
 
@@ -78,7 +78,7 @@ impl<S: Sync, T: FromFields> FromRequest<S> for Form<T> {
         let bytes = read_body(request).await?;
         // Anything else is a form in which nothing is filled in, as in FastAPI.
         let pairs = if is_form { pairs(&bytes) } else { Vec::new() };
-        Reader::form(&pairs, reading).read().map(Self)
+        Ok(Self(Reader::form(&pairs, reading).read()?))
     }
 }
 
@@ -89,7 +89,7 @@ impl<S: Sync, T: FromFields> FromRequestParts<S> for Headers<T> {
         let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let pairs: Vec<_> =
             parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-        Reader::header(&pairs, reading(&parts.extensions)).read().map(Self)
+        Ok(Self(Reader::header(&pairs, reading(&parts.extensions)).read()?))
     }
 }
 
@@ -101,7 +101,7 @@ impl<S: Send + Sync, T: From<i64>> FromRequestParts<S> for PathId<T> {
         let params = params.map_err(|_| ApiError::NotFound("Not Found"))?;
         // A route without a parameter is a mistake of ours, not of the caller.
         let (name, text) = params.iter().next().ok_or(ApiError::Internal)?;
-        Reader::path_int(name, text, reading(&parts.extensions)).map(|id| Self(id.into()))
+        Ok(Self(Reader::path_int(name, text, reading(&parts.extensions))?.into()))
     }
 }
 

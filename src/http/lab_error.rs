@@ -1,8 +1,8 @@
 //! What a use case's error is on the wire.
 
 use super::error::ApiError;
-use super::problem::{Loc, Problem};
 use crate::lab::LabError;
+use crate::reader::problem::{Loc, Problem};
 
 impl From<LabError> for ApiError {
     fn from(error: LabError) -> Self {

@@ -1,7 +1,7 @@
 //! The HTTP door: FastAPI's manners on axum.
 //!
 //! A handler takes typed extractors ([`extract`]), calls one use case and wraps the outcome. What a request
-//! type looks like on the wire is written once, in [`reader::FromFields`]; every failure is an
+//! type looks like on the wire is written once, in [`crate::reader::FromFields`]; every failure is an
 //! [`error::ApiError`]. What holds for all routes is put around them by [`conventions::wrap`].
 
 pub mod app;
@@ -22,8 +22,6 @@ mod lab_error;
 mod listing;
 pub mod page;
 mod plain_text;
-pub mod problem;
-pub mod reader;
 pub mod request_id;
 mod routes;
 pub mod schema;

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::IntoParams;
 
-use super::reader::Reader;
+use crate::reader::Reader;
 
 /// Rows of a page when the caller does not say.
 pub const DEFAULT_LIMIT: u16 = 50;
@@ -126,11 +126,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
 
-    use super::super::error::ApiError;
-    use super::super::reader::Reading;
     use super::*;
+    use crate::reader::{Reading, problem::Problem};
 
-    fn read(query: &[(&str, &str)]) -> Result<Page, ApiError> {
+    fn read(query: &[(&str, &str)]) -> Result<Page, Vec<Problem>> {
         let pairs: Vec<_> = query.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let mut fields = Reader::query(&pairs, Reading::default());
         let page = Page::read(&mut fields);
@@ -138,8 +137,7 @@ mod tests {
     }
 
     fn kinds(query: &[(&str, &str)]) -> Vec<String> {
-        let ApiError::Unprocessable(problems) = read(query).unwrap_err() else { panic!() };
-        problems.iter().map(|problem| problem.kind.to_string()).collect()
+        read(query).unwrap_err().iter().map(|problem| problem.kind.to_string()).collect()
     }
 
     #[test]

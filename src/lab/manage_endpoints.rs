@@ -2,16 +2,18 @@
 //! could not do is refused with the field that stands in the way.
 
 mod check;
-
-use std::net::IpAddr;
+mod fields;
+mod settings;
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter,
     sea_query::Expr,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
-pub use check::{ACK_MODES, DIRECTIONS, ORDER_MESSAGES};
+pub(super) use check::{BadSetting, faults};
+pub use fields::{EndpointCreate, EndpointUpdate};
+pub use settings::EndpointSettings;
 
 use super::{
     access::{self, Resource},
@@ -25,7 +27,6 @@ use super::{
     watch_directory,
 };
 use crate::{
-    config::outbound_address_allowed,
     context::{Caller, Ctx},
     domain::access::Action,
     store::{
@@ -38,134 +39,6 @@ use crate::{
         is_unique_violation, outbox,
     },
 };
-
-/// Everything that can be set on an endpoint.
-#[derive(Clone)]
-pub struct EndpointSettings {
-    /// Unique name.
-    pub name: String,
-    /// Where it listens.
-    pub host: Option<String>,
-    /// Port where it listens.
-    pub port: Option<i64>,
-    /// `inbound`, `outbound` or `both`.
-    pub direction: String,
-    /// Whether it takes part at all.
-    pub enabled: bool,
-    /// Whether sending is paused.
-    pub paused: bool,
-    /// Whether orders that name no lab go here.
-    pub is_default: bool,
-    /// Whether we speak TLS to it.
-    pub tls: bool,
-    /// Whether it may speak without TLS from beyond this machine.
-    pub allow_plaintext: bool,
-    /// CIDR blocks it may come from.
-    pub allowed_networks: Vec<String>,
-    /// Its application name.
-    pub receiving_application: String,
-    /// Its facility name.
-    pub receiving_facility: String,
-    /// Our application name towards it.
-    pub sending_application: Option<String>,
-    /// Our facility name towards it.
-    pub sending_facility: Option<String>,
-    /// `ORM_O01` or `OML_O21`.
-    pub order_message: String,
-    /// Version of what we send.
-    pub hl7_version: String,
-    /// `auto`, `original` or `enhanced`.
-    pub ack_mode: String,
-    /// Character set it uses when MSH-18 is empty.
-    pub charset: Option<String>,
-    /// IANA zone of its times without offset.
-    pub time_zone: String,
-    /// Its deviations from the standard.
-    pub profile: Value,
-    /// Our test codes and what it orders them by.
-    pub code_map: Value,
-}
-
-impl Default for EndpointSettings {
-    fn default() -> Self {
-        Self {
-            name: String::new(),
-            host: None,
-            port: None,
-            direction: "both".into(),
-            enabled: true,
-            paused: false,
-            is_default: false,
-            tls: false,
-            allow_plaintext: false,
-            allowed_networks: Vec::new(),
-            receiving_application: String::new(),
-            receiving_facility: String::new(),
-            sending_application: None,
-            sending_facility: None,
-            order_message: "ORM_O01".into(),
-            hl7_version: "2.5.1".into(),
-            ack_mode: "auto".into(),
-            charset: None,
-            time_zone: "UTC".into(),
-            profile: json!({}),
-            code_map: json!({}),
-        }
-    }
-}
-
-impl EndpointSettings {
-    fn of(row: &Model) -> Self {
-        let view = EndpointView::from(row.clone());
-        Self {
-            name: view.name,
-            host: view.host,
-            port: view.port.map(i64::from),
-            direction: view.direction,
-            enabled: view.enabled,
-            paused: view.paused,
-            is_default: view.is_default,
-            tls: view.tls,
-            allow_plaintext: view.allow_plaintext,
-            allowed_networks: view.allowed_networks,
-            receiving_application: view.receiving_application,
-            receiving_facility: view.receiving_facility,
-            sending_application: view.sending_application,
-            sending_facility: view.sending_facility,
-            order_message: view.order_message,
-            hl7_version: view.hl7_version,
-            ack_mode: view.ack_mode,
-            charset: view.charset,
-            time_zone: view.time_zone,
-            profile: view.profile,
-            code_map: view.code_map,
-        }
-    }
-
-    fn write_to(self, row: &mut ActiveModel) {
-        row.name = Set(self.name);
-        row.host = Set(self.host);
-        row.port = Set(self.port.and_then(|port| i32::try_from(port).ok()));
-        row.direction = Set(self.direction);
-        row.enabled = Set(self.enabled);
-        row.paused = Set(self.paused);
-        row.is_default = Set(self.is_default);
-        row.tls = Set(self.tls);
-        row.allow_plaintext = Set(self.allow_plaintext);
-        row.allowed_networks = Set(json!(self.allowed_networks));
-        row.receiving_application = Set(self.receiving_application);
-        row.receiving_facility = Set(self.receiving_facility);
-        row.sending_application = Set(self.sending_application);
-        row.sending_facility = Set(self.sending_facility);
-        row.order_message = Set(self.order_message);
-        row.hl7_version = Set(self.hl7_version);
-        row.ack_mode = Set(self.ack_mode);
-        row.charset = Set(self.charset);
-        row.time_zone = Set(self.time_zone);
-        row.profile = Set(self.profile);
-        row.code_map = Set(Some(self.code_map));
-    }
-}
 
 /// All endpoints.
 pub async fn list_endpoints(
@@ -193,25 +66,11 @@ pub async fn create_endpoint(
     settings: EndpointSettings,
 ) -> Result<EndpointView, LabError> {
     access::permit(ctx, caller, Action::WriteEndpoint, "lis_endpoint").await?;
-    checked(ctx, &settings)?;
+    first(faults(&settings, &ctx.config.outbound_allowed_networks))?;
     let tx = db::write(&ctx.db, "create_endpoint").await?;
-    check_doors(ctx, &tx, None, &settings).await?;
-    if settings.is_default {
-        clear_default(&tx).await?;
-    }
-    let now = ctx.clock.now();
-    let mut row = ActiveModel {
-        connection_state: Set("idle".into()),
-        created_at: Set(now),
-        updated_at: Set(now),
-        ..Default::default()
-    };
-    settings.write_to(&mut row);
-    let row = row.insert(&*tx).await.map_err(taken)?;
-    finish(ctx, &tx, caller, &row).await?;
-    tx.commit().await?;
-    ctx.hints.outbox.wake();
-    Ok(row.into())
+    first(door_faults(ctx, &tx, None, &settings).await?)?;
+    let row = add(ctx, &tx, caller, settings).await?;
+    finish(ctx, tx, row).await
 }
 
 /// Changes an endpoint; `change` gets the settings as they are.
@@ -224,24 +83,12 @@ pub async fn update_endpoint(
     access::permit(ctx, caller, Action::WriteEndpoint, "lis_endpoint").await?;
     let tx = db::write(&ctx.db, "update_endpoint").await?;
     let row = endpoints::find(&*tx, id).await?.ok_or(LabError::NotFound("LIS endpoint"))?;
-    let before = EndpointSettings::of(&row);
-    let mut settings = before.clone();
+    let mut settings = EndpointSettings::of(&row);
     change(&mut settings);
-    checked(ctx, &settings)?;
-    if doors(&before.profile) != doors(&settings.profile) {
-        check_doors(ctx, &tx, Some(id), &settings).await?;
-    }
-    if settings.is_default && !before.is_default {
-        clear_default(&tx).await?;
-    }
-    let mut next: ActiveModel = row.into();
-    settings.write_to(&mut next);
-    next.updated_at = Set(ctx.clock.now());
-    let row = next.update(&*tx).await.map_err(taken)?;
-    finish(ctx, &tx, caller, &row).await?;
-    tx.commit().await?;
-    ctx.hints.outbox.wake();
-    Ok(row.into())
+    first(faults(&settings, &ctx.config.outbound_allowed_networks))?;
+    first(door_faults(ctx, &tx, Some(&row), &settings).await?)?;
+    let row = put(ctx, &tx, caller, row, settings).await?;
+    finish(ctx, tx, row).await
 }
 
 /// Stops sending to an endpoint; what is ordered meanwhile waits.
@@ -280,51 +127,92 @@ pub async fn delete_endpoint(ctx: &Ctx, caller: &Caller, id: i64) -> Result<(), 
     Ok(())
 }
 
-fn checked(ctx: &Ctx, settings: &EndpointSettings) -> Result<(), LabError> {
-    check::check(settings)?;
-    // A host name is looked up, and its addresses checked, each time we connect.
-    let literal = settings.host.as_deref().and_then(|host| host.parse::<IpAddr>().ok());
-    if literal
-        .is_some_and(|address| !outbound_address_allowed(address, &ctx.config.outbound_allowed_networks))
-    {
-        let message = "this address is out of bounds; OUTBOUND_ALLOWED_NETWORKS can open it";
-        return Err(LabError::invalid("host", message));
-    }
-    Ok(())
+fn first(faults: Vec<BadSetting>) -> Result<(), LabError> {
+    faults.into_iter().next().map_or(Ok(()), |fault| Err(fault.into()))
 }
 
 /// The doors that an endpoint's files come through are checked when they are set. What becomes of them later is shown in the
-/// endpoint's state, and must not stand in the way of other changes.
-async fn check_doors(
+/// endpoint's state, and must not stand in the way of other changes. `before`: the endpoint as it stands.
+pub(super) async fn door_faults(
     ctx: &Ctx,
     tx: &Tx,
-    id: Option<i64>,
+    before: Option<&Model>,
     settings: &EndpointSettings,
-) -> Result<(), LabError> {
+) -> Result<Vec<BadSetting>, LabError> {
+    let mut faults = Vec::new();
+    if before.is_some_and(|row| doors(&row.profile) == doors(&settings.profile)) {
+        return Ok(faults);
+    }
     let (directory, sftp) = doors(&settings.profile);
-    let wrong = |why| LabError::invalid("profile", why);
+    let mut wrong = |why: &str| faults.push(BadSetting::new("profile", why));
     if let Some(door) = directory {
+        let id = before.map(|row| row.id);
         let rows = endpoints::all(&**tx).await?.into_iter().filter(|row| Some(row.id) != id);
         let others = rows.filter_map(|row| doors(&row.profile).0).map(|door| door.path).collect();
-        watch_directory::check_directory(ctx, door.path, others).await.map_err(wrong)?;
+        watch_directory::check_directory(ctx, door.path, others).await.unwrap_or_else(&mut wrong);
     }
     if let Some(door) = sftp {
-        pull_sftp::check_sftp(&ctx.config, &door).await.map_err(wrong)?;
+        pull_sftp::check_sftp(&ctx.config, &door).await.unwrap_or_else(wrong);
     }
-    Ok(())
+    Ok(faults)
 }
 
 fn doors(profile: &Value) -> (Option<DirectoryDoor>, Option<SftpDoor>) {
     Habits::read(profile).map_or((None, None), |habits| (habits.directory, habits.sftp))
 }
 
-/// What follows from an endpoint as it now stands.
-async fn finish(ctx: &Ctx, tx: &Tx, caller: &Caller, row: &Model) -> Result<(), LabError> {
-    if endpoints::takes_orders(row) {
-        route_waiting_orders(ctx, tx).await?;
+/// Writes a new endpoint whose settings are in order.
+pub(super) async fn add(
+    ctx: &Ctx,
+    tx: &Tx,
+    caller: &Caller,
+    settings: EndpointSettings,
+) -> Result<Model, LabError> {
+    if settings.is_default {
+        clear_default(tx).await?;
     }
+    let now = ctx.clock.now();
+    let mut row = ActiveModel {
+        connection_state: Set("idle".into()),
+        created_at: Set(now),
+        updated_at: Set(now),
+        ..Default::default()
+    };
+    settings.write_to(&mut row);
+    written(ctx, tx, caller, row.insert(&**tx).await).await
+}
+
+/// Writes settings that are in order over those of an endpoint.
+pub(super) async fn put(
+    ctx: &Ctx,
+    tx: &Tx,
+    caller: &Caller,
+    row: Model,
+    settings: EndpointSettings,
+) -> Result<Model, LabError> {
+    if settings.is_default && !row.is_default {
+        clear_default(tx).await?;
+    }
+    let mut next: ActiveModel = row.into();
+    settings.write_to(&mut next);
+    next.updated_at = Set(ctx.clock.now());
+    written(ctx, tx, caller, next.update(&**tx).await).await
+}
+
+async fn written(ctx: &Ctx, tx: &Tx, caller: &Caller, row: Result<Model, DbErr>) -> Result<Model, LabError> {
+    let row = row.map_err(taken)?;
     access::wrote(ctx, tx, caller, Action::WriteEndpoint, Resource::one("lis_endpoint", row.id, &[])).await?;
-    Ok(())
+    Ok(row)
+}
+
+/// What follows from an endpoint as it now stands, and the commit.
+async fn finish(ctx: &Ctx, tx: Tx, row: Model) -> Result<EndpointView, LabError> {
+    if endpoints::takes_orders(&row) {
+        route_waiting_orders(ctx, &tx).await?;
+    }
+    tx.commit().await?;
+    ctx.hints.outbox.wake();
+    Ok(row.into())
 }
 
 /// There is one default at most.

@@ -24,6 +24,7 @@ pub mod escalate_alerts;
 pub mod event_bridge;
 pub mod follow_events;
 pub mod health;
+pub mod import_endpoints;
 pub mod intake;
 pub mod manage_endpoints;
 pub mod merge_patients;

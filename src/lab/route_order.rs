@@ -215,6 +215,7 @@ mod tests {
             time_zone: "UTC".into(),
             profile: serde_json::json!({}),
             code_map: None,
+            imported_entry: None,
             last_message_at: None,
             connection_state: "idle".into(),
             connection_detail: None,

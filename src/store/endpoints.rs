@@ -6,7 +6,13 @@ use sea_orm::{
     sea_query::{Expr, LockType},
 };
 
-use super::entity::lis_endpoint::{Column, Entity, Model};
+use super::{
+    db::Tx,
+    entity::lis_endpoint::{Column, Entity, Model},
+};
+
+/// Key of the advisory lock under which one process at a time imports endpoints.
+const IMPORT_LOCK: i64 = 0x504d_535f_494d; // "PMS_IM"
 
 /// Endpoints that were not deleted. The loopback sender's row 0 is not one.
 pub async fn all(connection: &impl ConnectionTrait) -> Result<Vec<Model>, DbErr> {
@@ -16,6 +22,26 @@ pub async fn all(connection: &impl ConnectionTrait) -> Result<Vec<Model>, DbErr>
         .order_by_asc(Column::Id)
         .all(connection)
         .await
+}
+
+/// All endpoints, those that were deleted too, oldest first.
+pub async fn with_deleted(connection: &impl ConnectionTrait) -> Result<Vec<Model>, DbErr> {
+    Entity::find().filter(Column::Id.ne(0)).order_by_asc(Column::Id).all(connection).await
+}
+
+/// Waits until no other transaction imports endpoints, and keeps others from it until the end of this one. SQLite has one
+/// writer anyway.
+pub async fn take_turn_to_import(tx: &Tx) -> Result<(), DbErr> {
+    if tx.is_postgres() {
+        tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({IMPORT_LOCK})")).await?;
+    }
+    Ok(())
+}
+
+/// Keeps the entry that an endpoint was imported from.
+pub async fn remember_entry(connection: &impl ConnectionTrait, id: i64, entry: &str) -> Result<(), DbErr> {
+    let query = Entity::update_many().col_expr(Column::ImportedEntry, Expr::value(entry));
+    query.filter(Column::Id.eq(id)).exec(connection).await.map(|_| ())
 }
 
 /// One endpoint that was not deleted.

@@ -17,11 +17,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("runtime", &["http", "mllp", "jobs", "sim", "store::db", "lab", "security"]),
     ("sim", &["hl7", "mllp::sender"]),
     // Never `store`: a read of a chart that goes round `lab` would go round the access log.
-    ("http", &["lab", "domain", "security"]),
+    ("http", &["lab", "domain", "security", "reader"]),
     ("mllp", &["lab", "hl7", "security"]),
     ("sftp", &["domain"]),
     ("jobs", &["lab", "mllp::sender", "sftp", "domain", "security"]),
-    ("lab", &["store", "domain", "hl7", "fhir", "security"]),
+    ("lab", &["store", "domain", "hl7", "fhir", "security", "reader"]),
     ("store", &["domain"]),
     ("context", &["store::db", "security", "domain"]),
     ("telemetry", &[]),
@@ -29,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("outbound", &[]),
     ("security", &[]),
+    ("reader", &[]),
     ("hl7", &[]),
     ("domain", &[]),
     ("fhir", &[]),
@@ -39,7 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const FREE: &[&str] = &["context", "telemetry", "config", "clock", "outbound"];
 
 /// Bytes and values in, values out: no settings, no clock, no database. They do not know each other either.
-const PURE: &[&str] = &["hl7", "domain", "fhir"];
+const PURE: &[&str] = &["hl7", "domain", "fhir", "reader"];
 
 /// Crates that stand in these modules only.
 const CRATES: &[(&str, &[&str])] = &[

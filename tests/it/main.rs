@@ -17,6 +17,7 @@ mod dead_letter_flow;
 mod directory_flow;
 mod document_flow;
 mod http_door_flow;
+mod import_flow;
 mod intake_flow;
 mod intake_safety;
 mod kill_flow;

@@ -23,8 +23,8 @@ use super::conventions::{Settings, wrap};
 use super::cors::Origins;
 use super::error::ApiError;
 use super::extract::{Bearer, Body, Form, Headers, PathId, Query};
-use super::reader::{FromFields, Reader, Reading, pattern_mismatch};
 use super::request_id::{NewRequestId, RequestId};
+use crate::reader::{FromFields, Reader, Reading, pattern_mismatch};
 
 const PRIORITIES: [&str; 3] = ["R", "S", "A"];
 

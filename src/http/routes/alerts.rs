@@ -17,11 +17,11 @@ use crate::http::extract::{Body, PathId, Query};
 use crate::http::listing;
 use crate::http::page::Page;
 use crate::http::plain_text::{line, lines};
-use crate::http::reader::{FromFields, Reader};
 use crate::lab::acknowledge_alert::{self, Acknowledgement, ReadBack};
 use crate::lab::read_alerts::{self, AlertFilter};
 use crate::lab::stream_tickets;
 use crate::lab::views::AlertView;
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "Alerts";
 const STATUSES: [&str; 4] = ["open", "acknowledged", "escalated", "resolved"];

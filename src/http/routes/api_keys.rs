@@ -15,9 +15,9 @@ use crate::http::extract::{Body, PathId, Query};
 use crate::http::listing;
 use crate::http::page::Page;
 use crate::http::plain_text::filled_line;
-use crate::http::reader::{FromFields, Reader};
 use crate::lab::api_keys;
 use crate::lab::views::{ApiKeyView, NewApiKeyView};
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "API Keys";
 

@@ -13,9 +13,9 @@ use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::listing;
 use crate::http::page::Page;
-use crate::http::reader::{FromFields, Reader};
 use crate::lab::appointments;
 use crate::lab::views::AppointmentView;
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "Appointments";
 

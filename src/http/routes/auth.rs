@@ -15,8 +15,8 @@ use crate::http::auth::{CameFrom, SignedIn};
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, Form};
 use crate::http::plain_text::line;
-use crate::http::reader::{FromFields, Reader, pattern_mismatch};
 use crate::lab::sign_in::{self, Tokens};
+use crate::reader::{FromFields, Reader, pattern_mismatch};
 
 const TAG: &str = "Authentication";
 

@@ -15,9 +15,9 @@ use crate::http::extract::{Body, Query};
 use crate::http::listing;
 use crate::http::page::Page;
 use crate::http::plain_text::{filled_line, line};
-use crate::http::reader::{FromFields, Reader};
 use crate::lab::code_maps::{self, CodeMapEntry};
 use crate::lab::views::{CodeMapView, UnmappedCodeView};
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "Code Maps";
 

@@ -15,9 +15,9 @@ use crate::http::extract::{Body, PathId, Query};
 use crate::http::listing;
 use crate::http::page::Page;
 use crate::http::plain_text::lines;
-use crate::http::reader::{FromFields, Reader};
 use crate::lab::dead_letters;
 use crate::lab::views::{DeadLetterDetail, DeadLetterView};
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "Dead Letters";
 

@@ -16,9 +16,9 @@ use crate::http::extract::{Body, PathId, Query};
 use crate::http::listing;
 use crate::http::page::Page;
 use crate::http::plain_text::line;
-use crate::http::reader::{FromFields, Reader};
 use crate::lab::encounters::{self, EncounterChange, NewEncounter};
 use crate::lab::views::EncounterView;
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "Encounters";
 /// HL7 table 0004.

@@ -15,12 +15,12 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Body, Headers, PathId, Query};
 use crate::http::listing;
 use crate::http::page::Page;
-use crate::http::reader::{FromFields, Reader};
 use crate::lab::cancel_order;
 use crate::lab::place_order::{self, NewOrder};
 use crate::lab::read_orders::{self, OrderFilter};
 use crate::lab::resend_order::{self, Correction};
 use crate::lab::views::{OrderDetail, OrderView};
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "Lab Orders";
 const PRIORITIES: [&str; 3] = ["R", "S", "A"];

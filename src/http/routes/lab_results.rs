@@ -16,10 +16,10 @@ use crate::http::extract::{Body, PathId, Query};
 use crate::http::listing;
 use crate::http::page::Page;
 use crate::http::plain_text::{filled_line, line, lines, test_code};
-use crate::http::reader::{FromFields, Reader};
 use crate::lab::read_results::{self, Document, ResultFilter};
 use crate::lab::record_result::{self, NewResult};
 use crate::lab::views::{CriticalResultView, ResultView};
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "Lab Results";
 /// What a browser may take as what the lab says it is; anything else is only bytes to us.

@@ -4,8 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use validator::Validate;
 
@@ -15,9 +14,9 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Body, PathId, Query};
 use crate::http::listing;
 use crate::http::page::Page;
-use crate::http::reader::{FromFields, Reader};
-use crate::lab::manage_endpoints::{self, ACK_MODES, DIRECTIONS, EndpointSettings, ORDER_MESSAGES};
+use crate::lab::manage_endpoints::{self, EndpointCreate, EndpointUpdate};
 use crate::lab::views::EndpointView;
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "LIS Endpoints";
 
@@ -42,149 +41,6 @@ impl FromFields for EndpointsQuery {
     }
 }
 
-/// A new endpoint; what is left out takes its default.
-#[derive(Validate, ToSchema)]
-#[schema(as = LisEndpointCreate)]
-struct EndpointCreate {
-    /// Unique name.
-    name: String,
-    #[serde(flatten)]
-    settings: EndpointOptions,
-}
-
-/// What changes. Absent keeps, null clears.
-#[derive(Validate, ToSchema)]
-#[schema(as = LisEndpointUpdate)]
-struct EndpointUpdate {
-    /// Unique name.
-    name: Option<String>,
-    #[serde(flatten)]
-    settings: EndpointOptions,
-}
-
-/// Everything but the name.
-#[derive(Validate, ToSchema)]
-#[schema(as = LisEndpointOptions)]
-#[allow(clippy::option_option, reason = "absent and null are two things here")]
-struct EndpointOptions {
-    /// Where it listens.
-    #[schema(value_type = Option<String>)]
-    host: Option<Option<String>>,
-    /// Port where it listens.
-    #[schema(value_type = Option<i64>, minimum = 1, maximum = 65535)]
-    port: Option<Option<i64>>,
-    /// `inbound` (sends to us), `outbound` (we send to it) or `both`.
-    direction: Option<String>,
-    /// Whether it takes part at all.
-    enabled: Option<bool>,
-    /// Whether sending is paused.
-    paused: Option<bool>,
-    /// Whether orders that name no lab go here.
-    is_default: Option<bool>,
-    /// Whether we speak TLS to it.
-    tls: Option<bool>,
-    /// Whether it may speak without TLS from beyond this machine.
-    allow_plaintext: Option<bool>,
-    /// CIDR blocks it may come from.
-    allowed_networks: Option<Vec<String>>,
-    /// Its application name.
-    receiving_application: Option<String>,
-    /// Its facility name.
-    receiving_facility: Option<String>,
-    /// Our application name towards it; null: the installation's.
-    #[schema(value_type = Option<String>)]
-    sending_application: Option<Option<String>>,
-    /// Our facility name towards it; null: the installation's.
-    #[schema(value_type = Option<String>)]
-    sending_facility: Option<Option<String>>,
-    /// `ORM_O01` or `OML_O21`.
-    order_message: Option<String>,
-    /// Version of what we send.
-    hl7_version: Option<String>,
-    /// `auto`, `original` or `enhanced`.
-    ack_mode: Option<String>,
-    /// Character set it uses when MSH-18 is empty (table 0211).
-    #[schema(value_type = Option<String>)]
-    charset: Option<Option<String>>,
-    /// IANA zone of its times without offset.
-    time_zone: Option<String>,
-    /// Its deviations from the standard.
-    #[schema(value_type = Option<Object>)]
-    profile: Option<Value>,
-    /// Our test codes and what it orders them by: a code, or an object of `code`, `text`, `system`.
-    #[schema(value_type = Option<Object>)]
-    code_map: Option<Value>,
-}
-
-impl FromFields for EndpointCreate {
-    fn read(fields: &mut Reader<'_>) -> Self {
-        Self { name: fields.str("name"), settings: EndpointOptions::read(fields) }
-    }
-}
-
-impl FromFields for EndpointUpdate {
-    fn read(fields: &mut Reader<'_>) -> Self {
-        Self { name: fields.opt_str("name"), settings: EndpointOptions::read(fields) }
-    }
-}
-
-impl EndpointOptions {
-    fn read(fields: &mut Reader<'_>) -> Self {
-        Self {
-            host: fields.patch("host", Reader::opt_str),
-            port: fields.patch("port", Reader::opt_int),
-            direction: fields.opt_choice("direction", &DIRECTIONS).map(str::to_owned),
-            enabled: fields.opt_bool("enabled"),
-            paused: fields.opt_bool("paused"),
-            is_default: fields.opt_bool("is_default"),
-            tls: fields.opt_bool("tls"),
-            allow_plaintext: fields.opt_bool("allow_plaintext"),
-            allowed_networks: fields.opt_str_list("allowed_networks"),
-            receiving_application: fields.opt_str("receiving_application"),
-            receiving_facility: fields.opt_str("receiving_facility"),
-            sending_application: fields.patch("sending_application", Reader::opt_str),
-            sending_facility: fields.patch("sending_facility", Reader::opt_str),
-            order_message: fields.opt_choice("order_message", &ORDER_MESSAGES).map(str::to_owned),
-            hl7_version: fields.opt_str("hl7_version"),
-            ack_mode: fields.opt_choice("ack_mode", &ACK_MODES).map(str::to_owned),
-            charset: fields.patch("charset", Reader::opt_str),
-            time_zone: fields.opt_str("time_zone"),
-            profile: fields.opt_json("profile"),
-            code_map: fields.opt_json("code_map"),
-        }
-    }
-
-    /// Puts what was given over what is there.
-    fn apply(self, to: &mut EndpointSettings) {
-        put(&mut to.host, self.host);
-        put(&mut to.port, self.port);
-        put(&mut to.direction, self.direction);
-        put(&mut to.enabled, self.enabled);
-        put(&mut to.paused, self.paused);
-        put(&mut to.is_default, self.is_default);
-        put(&mut to.tls, self.tls);
-        put(&mut to.allow_plaintext, self.allow_plaintext);
-        put(&mut to.allowed_networks, self.allowed_networks);
-        put(&mut to.receiving_application, self.receiving_application);
-        put(&mut to.receiving_facility, self.receiving_facility);
-        put(&mut to.sending_application, self.sending_application);
-        put(&mut to.sending_facility, self.sending_facility);
-        put(&mut to.order_message, self.order_message);
-        put(&mut to.hl7_version, self.hl7_version);
-        put(&mut to.ack_mode, self.ack_mode);
-        put(&mut to.charset, self.charset);
-        put(&mut to.time_zone, self.time_zone);
-        put(&mut to.profile, self.profile);
-        put(&mut to.code_map, self.code_map);
-    }
-}
-
-fn put<T>(place: &mut T, given: Option<T>) {
-    if let Some(value) = given {
-        *place = value;
-    }
-}
-
 /// List endpoints
 #[utoipa::path(get, path = "/api/lis-endpoints", tag = TAG, params(Page),
     responses((status = 200, description = "Newest first", body = Vec<EndpointView>)))]
@@ -206,9 +62,7 @@ async fn create_endpoint(
     State(app): State<App>,
     Body(body): Body<EndpointCreate>,
 ) -> Result<(StatusCode, Json<EndpointView>), ApiError> {
-    let mut settings = EndpointSettings { name: body.name, ..EndpointSettings::default() };
-    body.settings.apply(&mut settings);
-    let endpoint = manage_endpoints::create_endpoint(&app.ctx, &caller, settings).await?;
+    let endpoint = manage_endpoints::create_endpoint(&app.ctx, &caller, body.settings()).await?;
     Ok((StatusCode::CREATED, Json(endpoint)))
 }
 
@@ -234,10 +88,7 @@ async fn update_endpoint(
     PathId(id): PathId<i64>,
     Body(body): Body<EndpointUpdate>,
 ) -> Result<Json<EndpointView>, ApiError> {
-    let change = move |settings: &mut EndpointSettings| {
-        put(&mut settings.name, body.name);
-        body.settings.apply(settings);
-    };
+    let change = |settings: &mut _| body.apply(settings);
     Ok(Json(manage_endpoints::update_endpoint(&app.ctx, &caller, id, change).await?))
 }
 

@@ -16,11 +16,11 @@ use crate::http::extract::{PathId, Query};
 use crate::http::listing;
 use crate::http::page::Page;
 use crate::http::plain_text::line;
-use crate::http::reader::{FromFields, Reader};
 use crate::lab::read_messages::{self, MessageFilter};
 use crate::lab::replay_message;
 use crate::lab::resend_message;
 use crate::lab::views::{MessageDetail, MessageView, ReplayView};
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "HL7 Messages";
 const DIRECTIONS: [&str; 2] = ["inbound", "outbound"];

@@ -16,11 +16,11 @@ use crate::http::extract::{Body, PathId, Query};
 use crate::http::listing;
 use crate::http::page::Page;
 use crate::http::plain_text::{filled_line, line, lines, mrn};
-use crate::http::reader::{FromFields, Reader};
 use crate::lab::merge_patients;
 use crate::lab::read_patients::{self, PatientFilter};
 use crate::lab::register_patient::{self, NewPatient, PatientChange};
 use crate::lab::views::PatientView;
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "Patients";
 const GENDERS: [&str; 4] = ["male", "female", "other", "unknown"];

@@ -10,9 +10,9 @@ use crate::http::app::App;
 use crate::http::auth::SignedIn;
 use crate::http::error::ApiError;
 use crate::http::extract::{BodyLimit, Query, Raw};
-use crate::http::reader::{FromFields, Reader};
 use crate::lab::preview_message;
 use crate::lab::views::PreviewView;
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "HL7 Messages";
 /// As much as a message may have by default.

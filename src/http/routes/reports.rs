@@ -13,9 +13,9 @@ use crate::http::csv::Csv;
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::page::{DEFAULT_LIMIT, MAX_LIMIT};
-use crate::http::reader::{FromFields, Reader};
 use crate::lab::reconcile_orders::{self, ReconciliationQuery};
 use crate::lab::views::{MissingView, ReconciliationView, WorklistRow};
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "Reports";
 const FORMATS: [&str; 2] = ["json", "csv"];

@@ -16,10 +16,10 @@ use crate::http::extract::{Body, PathId, Query};
 use crate::http::listing;
 use crate::http::page::Page;
 use crate::http::plain_text::lines;
-use crate::http::reader::{FromFields, Reader};
 use crate::lab::read_review_queue;
 use crate::lab::resolve_review;
 use crate::lab::views::ReviewItemView;
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "Review Queue";
 const STATUSES: [&str; 3] = ["open", "linked", "rejected"];

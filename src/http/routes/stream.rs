@@ -24,12 +24,12 @@ use crate::http::app::App;
 use crate::http::auth::{CameFrom, SignedIn};
 use crate::http::error::ApiError;
 use crate::http::extract::{Headers, Query};
-use crate::http::reader::{FromFields, Reader};
 use crate::http::seats::Seat;
 use crate::lab::LabError;
 use crate::lab::follow_events::{Admission, admit, events_after, latest_event_id};
 use crate::lab::stream_tickets::redeem_ticket;
 use crate::lab::views::AlertEventView;
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "Alerts";
 /// How often the table is looked at when no hint comes.

@@ -14,7 +14,7 @@ use crate::http::auth::SignedIn;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, PathId};
 use crate::http::keyed::Keyed;
-use crate::http::reader::{FromFields, Reader};
+use crate::reader::{FromFields, Reader};
 use crate::lab::order_study::{self, NewStudy, StudyName, StudyPatient};
 use crate::lab::read_studies;
 use crate::lab::views::{PatientStudiesView, ReportView, StudyOrderView};

@@ -9,9 +9,9 @@ use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{BodyLimit, Raw, essence};
 use crate::http::keyed::Keyed;
-use crate::http::problem::{Loc, Problem};
 use crate::lab::LabError;
 use crate::lab::submit_hl7;
+use crate::reader::problem::{Loc, Problem};
 
 const TAG: &str = "HL7 Messages";
 /// Answers have no charset here: each acknowledgment is in the set that its MSH-18 names.

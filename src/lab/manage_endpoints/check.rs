@@ -1,9 +1,12 @@
 //! What may stand in the settings of an endpoint. Pure.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use super::EndpointSettings;
 use crate::{
+    config::outbound_address_allowed,
     hl7::{build::version_number, charset::Charset},
     lab::{
         LabError,
@@ -26,130 +29,156 @@ const LONGEST_HL7_NAME: usize = 180;
 const LONGEST_HOST: usize = 253;
 const MOST_NETWORKS: usize = 100;
 
-/// The first thing that is wrong.
-pub(super) fn check(settings: &EndpointSettings) -> Result<(), LabError> {
-    one_of("direction", &settings.direction, &DIRECTIONS)?;
-    one_of("order_message", &settings.order_message, &ORDER_MESSAGES)?;
-    one_of("ack_mode", &settings.ack_mode, &ACK_MODES)?;
-    line("name", &settings.name, LONGEST_NAME)?;
-    if settings.name.trim().is_empty() {
-        return Err(LabError::invalid("name", "must not be empty"));
-    }
-    address(settings)?;
-    if settings.tls {
-        return Err(LabError::invalid("tls", "not available in this version"));
-    }
-    networks(&settings.allowed_networks)?;
-    names(settings)?;
-    wire(settings)
+/// A setting that cannot be used as it stands.
+pub(in crate::lab) struct BadSetting {
+    /// Which.
+    pub(in crate::lab) field: &'static str,
+    /// What would be right. The value is never repeated.
+    pub(in crate::lab) message: String,
 }
 
-fn one_of(field: &'static str, value: &str, words: &[&str]) -> Result<(), LabError> {
-    if words.contains(&value) {
-        return Ok(());
+impl BadSetting {
+    pub(super) fn new(field: &'static str, message: impl Into<String>) -> Self {
+        Self { field, message: message.into() }
     }
-    Err(LabError::invalid(field, format!("must be one of {}", words.join(", "))))
 }
 
-fn line(field: &'static str, text: &str, longest: usize) -> Result<(), LabError> {
-    if text.chars().any(char::is_control) {
-        return Err(LabError::invalid(field, "must not contain control characters"));
+impl From<BadSetting> for LabError {
+    fn from(fault: BadSetting) -> Self {
+        Self::invalid(fault.field, fault.message)
     }
-    if text.chars().count() > longest {
-        return Err(LabError::invalid(field, format!("must not be longer than {longest} characters")));
-    }
-    Ok(())
 }
 
-fn address(settings: &EndpointSettings) -> Result<(), LabError> {
-    let sends = settings.direction != "inbound";
-    match settings.host.as_deref() {
-        Some(host) => {
-            line("host", host, LONGEST_HOST)?;
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-            if host.is_empty() || !host.chars().all(plain) {
-                return Err(LabError::invalid("host", "must be a host name or an address"));
+/// Everything that is wrong, one thing for each field. `allowed`: networks in which endpoints may lie besides the usual ones.
+pub(in crate::lab) fn faults(settings: &EndpointSettings, allowed: &[IpNet]) -> Vec<BadSetting> {
+    let mut found = Found(Vec::new());
+    found.one_of("direction", &settings.direction, &DIRECTIONS);
+    found.one_of("order_message", &settings.order_message, &ORDER_MESSAGES);
+    found.one_of("ack_mode", &settings.ack_mode, &ACK_MODES);
+    found.line("name", &settings.name, LONGEST_NAME);
+    found.unless(!settings.name.trim().is_empty(), "name", "must not be empty");
+    found.host(settings, allowed);
+    found.port(settings);
+    found.unless(!settings.tls, "tls", "not available in this version");
+    found.networks(&settings.allowed_networks);
+    found.names(settings);
+    found.wire(settings);
+    found.profile(settings);
+    found.0
+}
+
+struct Found(Vec<BadSetting>);
+
+impl Found {
+    /// The first fault of a field is the one that is told.
+    fn add(&mut self, field: &'static str, message: impl Into<String>) {
+        if !self.0.iter().any(|known| known.field == field) {
+            self.0.push(BadSetting::new(field, message));
+        }
+    }
+
+    fn unless(&mut self, good: bool, field: &'static str, message: &str) {
+        if !good {
+            self.add(field, message);
+        }
+    }
+
+    fn one_of(&mut self, field: &'static str, value: &str, words: &[&str]) {
+        self.unless(words.contains(&value), field, &format!("must be one of {}", words.join(", ")));
+    }
+
+    fn line(&mut self, field: &'static str, text: &str, longest: usize) {
+        self.unless(!text.chars().any(char::is_control), field, "must not contain control characters");
+        let fits = text.chars().count() <= longest;
+        self.unless(fits, field, &format!("must not be longer than {longest} characters"));
+    }
+
+    fn host(&mut self, settings: &EndpointSettings, allowed: &[IpNet]) {
+        let Some(host) = settings.host.as_deref() else {
+            self.unless(settings.direction == "inbound", "host", "is needed to send to this endpoint");
+            return;
+        };
+        self.line("host", host, LONGEST_HOST);
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+        let good = !host.is_empty() && host.chars().all(plain);
+        self.unless(good, "host", "must be a host name or an address");
+        // A host name is looked up, and its addresses checked, each time we connect.
+        let within = host.parse().is_ok_and(|address: IpAddr| !outbound_address_allowed(address, allowed));
+        self.unless(!within, "host", "this address is out of bounds; OUTBOUND_ALLOWED_NETWORKS can open it");
+    }
+
+    fn port(&mut self, settings: &EndpointSettings) {
+        let missing = settings.port.is_none() && settings.direction != "inbound";
+        self.unless(!missing, "port", "is needed to send to this endpoint");
+        let good = settings.port.is_none_or(|port| (1..=65_535).contains(&port));
+        self.unless(good, "port", "must be between 1 and 65535");
+    }
+
+    fn networks(&mut self, blocks: &[String]) {
+        let few = blocks.len() <= MOST_NETWORKS;
+        self.unless(few, "allowed_networks", &format!("at most {MOST_NETWORKS} blocks"));
+        let good = blocks.iter().all(|block| block.parse::<IpNet>().is_ok());
+        self.unless(good, "allowed_networks", "must be CIDR blocks, such as 10.1.0.0/16");
+    }
+
+    /// The names stand in MSH, where the delimiters are declared: escapes are not understood there by every receiver.
+    fn names(&mut self, settings: &EndpointSettings) {
+        let names = [
+            ("receiving_application", Some(&settings.receiving_application)),
+            ("receiving_facility", Some(&settings.receiving_facility)),
+            ("sending_application", settings.sending_application.as_ref()),
+            ("sending_facility", settings.sending_facility.as_ref()),
+        ];
+        for (field, name) in names {
+            let Some(name) = name else { continue };
+            self.line(field, name, LONGEST_HL7_NAME);
+            let plain = !name.contains(['|', '^', '~', '\\', '&']);
+            self.unless(plain, field, "must not contain the delimiters of HL7");
+        }
+    }
+
+    fn wire(&mut self, settings: &EndpointSettings) {
+        let version = settings.hl7_version.as_str();
+        self.unless(is_version(version), "hl7_version", "must be a version of HL7 v2, such as 2.5.1");
+        let charset = settings.charset.as_deref();
+        let known = charset.is_none_or(|charset| Charset::parse(charset).is_some());
+        self.unless(known, "charset", "must be a character set of HL7 table 0211");
+        let short = charset.is_none_or(|charset| charset.chars().count() <= 30);
+        self.unless(short, "charset", "must not be longer than 30 characters");
+        let zone = settings.time_zone.parse::<chrono_tz::Tz>();
+        self.unless(zone.is_ok(), "time_zone", "must be an IANA time zone, such as Europe/Berlin");
+        let too_old = settings.order_message == "OML_O21" && version_number(version) < Some((2, 5, 0));
+        self.unless(!too_old, "order_message", "OML_O21 is sent in version 2.5 and later");
+        if let Err(why) = CodeMap::read(&settings.code_map) {
+            self.add("code_map", why);
+        }
+    }
+
+    fn profile(&mut self, settings: &EndpointSettings) {
+        self.unless(settings.profile.is_object(), "profile", "must be an object");
+        match Habits::read(&settings.profile) {
+            Ok(habits) => {
+                let files = habits.directory.is_some() || habits.sftp.is_some();
+                let good = !files || settings.direction != "outbound";
+                self.unless(good, "profile", "directory and sftp are for endpoints that send to us");
             }
+            Err(BadHabit(why)) => self.add("profile", why),
         }
-        None if sends => return Err(LabError::invalid("host", "is needed to send to this endpoint")),
-        None => {}
-    }
-    match settings.port {
-        Some(port) if !(1..=65_535).contains(&port) => {
-            Err(LabError::invalid("port", "must be between 1 and 65535"))
-        }
-        None if sends => Err(LabError::invalid("port", "is needed to send to this endpoint")),
-        _ => Ok(()),
+        // As JSON writes the one character that PostgreSQL cannot store.
+        let storable = !settings.profile.to_string().contains("\\u0000");
+        self.unless(storable, "profile", "must not contain control characters");
     }
 }
 
-fn networks(blocks: &[String]) -> Result<(), LabError> {
-    if blocks.len() > MOST_NETWORKS {
-        return Err(LabError::invalid("allowed_networks", format!("at most {MOST_NETWORKS} blocks")));
-    }
-    if blocks.iter().any(|block| block.parse::<IpNet>().is_err()) {
-        return Err(LabError::invalid("allowed_networks", "must be CIDR blocks, such as 10.1.0.0/16"));
-    }
-    Ok(())
-}
-
-/// The names stand in MSH, where the delimiters are declared: escapes are not understood there by every receiver.
-fn names(settings: &EndpointSettings) -> Result<(), LabError> {
-    let names = [
-        ("receiving_application", Some(&settings.receiving_application)),
-        ("receiving_facility", Some(&settings.receiving_facility)),
-        ("sending_application", settings.sending_application.as_ref()),
-        ("sending_facility", settings.sending_facility.as_ref()),
-    ];
-    for (field, name) in names {
-        let Some(name) = name else { continue };
-        line(field, name, LONGEST_HL7_NAME)?;
-        if name.contains(['|', '^', '~', '\\', '&']) {
-            return Err(LabError::invalid(field, "must not contain the delimiters of HL7"));
-        }
-    }
-    Ok(())
-}
-
-fn wire(settings: &EndpointSettings) -> Result<(), LabError> {
-    let version = settings.hl7_version.as_str();
+/// `2.` and one or two digits of one place each.
+fn is_version(version: &str) -> bool {
     let numbers = version.strip_prefix("2.").unwrap_or_default().split('.');
-    let readable = numbers.clone().count() <= 2
-        && numbers
-            .clone()
-            .all(|number| number.len() == 1 && number.bytes().all(|digit| digit.is_ascii_digit()));
-    if !readable {
-        return Err(LabError::invalid("hl7_version", "must be a version of HL7 v2, such as 2.5.1"));
-    }
-    if settings.charset.as_deref().is_some_and(|charset| Charset::parse(charset).is_none()) {
-        return Err(LabError::invalid("charset", "must be a character set of HL7 table 0211"));
-    }
-    if settings.charset.as_deref().is_some_and(|charset| charset.chars().count() > 30) {
-        return Err(LabError::invalid("charset", "must not be longer than 30 characters"));
-    }
-    if settings.time_zone.parse::<chrono_tz::Tz>().is_err() {
-        return Err(LabError::invalid("time_zone", "must be an IANA time zone, such as Europe/Berlin"));
-    }
-    if !settings.profile.is_object() {
-        return Err(LabError::invalid("profile", "must be an object"));
-    }
-    if settings.order_message == "OML_O21" && version_number(version) < Some((2, 5, 0)) {
-        return Err(LabError::invalid("order_message", "OML_O21 is sent in version 2.5 and later"));
-    }
-    CodeMap::read(&settings.code_map).map_err(|why| LabError::invalid("code_map", why))?;
-    let habits =
-        Habits::read(&settings.profile).map_err(|BadHabit(why)| LabError::invalid("profile", why))?;
-    if (habits.directory.is_some() || habits.sftp.is_some()) && settings.direction == "outbound" {
-        return Err(LabError::invalid("profile", "directory and sftp are for endpoints that send to us"));
-    }
-    // As JSON writes the one character that PostgreSQL cannot store.
-    if settings.profile.to_string().contains("\\u0000") {
-        return Err(LabError::invalid("profile", "must not contain control characters"));
-    }
-    Ok(())
+    let is_digit = |number: &str| number.len() == 1 && number.bytes().all(|digit| digit.is_ascii_digit());
+    numbers.clone().count() <= 2 && numbers.clone().all(is_digit)
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use serde_json::json;
 
@@ -171,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_good_one_passes_and_each_fault_names_its_field() {
-        assert!(check(&lab()).is_ok());
+        assert!(faults(&lab(), &[]).is_empty());
         let table: [(&str, Spoil); 23] = [
             ("name", |s| s.name = " ".into()),
             ("name", |s| s.name = "a\rMSH".into()),
@@ -206,21 +235,38 @@ mod tests {
         for (expected, spoil) in table {
             let mut settings = lab();
             spoil(&mut settings);
-            let Err(LabError::Invalid { field, .. }) = check(&settings) else { panic!("{expected} passed") };
-            assert_eq!(field, expected);
+            let found: Vec<_> = faults(&settings, &[]).iter().map(|fault| fault.field).collect();
+            assert_eq!(found, [expected]);
         }
+    }
+
+    #[test]
+    fn every_field_at_fault_is_named_once() {
+        let settings = EndpointSettings {
+            name: " ".into(),
+            port: Some(0),
+            host: Some("169.254.169.254".into()),
+            ack_mode: "none".into(),
+            profile: json!([]),
+            ..lab()
+        };
+        let found: Vec<_> = faults(&settings, &[]).iter().map(|fault| fault.field).collect();
+        assert_eq!(found, ["ack_mode", "name", "host", "port", "profile"]);
+        let open = ["169.254.0.0/16".parse().unwrap()];
+        assert!(faults(&settings, &open).iter().all(|fault| fault.field != "host"));
     }
 
     #[test]
     fn a_lab_that_only_sends_needs_no_address() {
         let settings = EndpointSettings { direction: "inbound".into(), host: None, port: None, ..lab() };
-        assert!(check(&settings).is_ok());
+        assert!(faults(&settings, &[]).is_empty());
     }
 
     #[test]
     fn versions_in_use_are_taken() {
         for version in ["2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8.2"] {
-            assert!(check(&EndpointSettings { hl7_version: version.into(), ..lab() }).is_ok(), "{version}");
+            let settings = EndpointSettings { hl7_version: version.into(), ..lab() };
+            assert!(faults(&settings, &[]).is_empty(), "{version}");
         }
     }
 }

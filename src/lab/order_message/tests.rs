@@ -146,6 +146,7 @@ fn endpoint() -> lis_endpoint::Model {
         time_zone: "Europe/Berlin".into(),
         profile: json!({}),
         code_map: None,
+        imported_entry: None,
         last_message_at: None,
         connection_state: "idle".into(),
         connection_detail: None,

@@ -72,6 +72,9 @@ pub struct Model {
     /// Our test codes and what the peer orders them by.
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub code_map: Option<Json>,
+    /// Entry of the operator's file that it was last imported from, as JSON.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub imported_entry: Option<String>,
 }
 
 super::plain_entity!("lis_endpoint");

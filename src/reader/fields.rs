@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 
-use super::super::problem::{Fault, Loc};
+use super::problem::{Fault, Loc};
 use super::{FromFields, Reader, Source, coerce, moment};
 
 type Coerce<T> = fn(&Value) -> Result<T, Fault>;

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 use validator::{ValidationError, ValidationErrors, ValidationErrorsKind};
 
-use super::super::problem::{Fault, Loc};
 use super::Reader;
+use super::problem::{Fault, Loc};
 
 /// The error of a custom rule that checks text against a pattern; `pattern` is what the caller is told.
 pub fn pattern_mismatch(pattern: &'static str) -> ValidationError {

@@ -9,6 +9,7 @@ mod coerce;
 mod echo;
 mod fields;
 mod moment;
+pub mod problem;
 mod rules;
 
 use std::borrow::Cow;
@@ -19,8 +20,7 @@ use validator::Validate;
 
 pub use rules::pattern_mismatch;
 
-use super::error::ApiError;
-use super::problem::{Fault, Loc, Problem};
+use problem::{Fault, Loc, Problem};
 
 /// A type that is read field by field from a body, a query string, a form or headers.
 ///
@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the one integer of a path. Its name is only known at run time, from the route that matched.
-    pub fn path_int(name: &str, text: &str, reading: Reading) -> Result<i64, ApiError> {
+    pub fn path_int(name: &str, text: &str, reading: Reading) -> Result<i64, Vec<Problem>> {
         let value = Value::from(text);
         let mut reader = Reader::over(Source::Json(&value), "path", reading);
         let id = coerce::int(&value).map_err(|fault| reader.note(fault, &[name.to_owned().into()], &value));
@@ -103,26 +103,34 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a whole request type: its fields, then its rules.
-    pub fn read<T: FromFields>(mut self) -> Result<T, ApiError> {
+    pub fn read<T: FromFields>(mut self) -> Result<T, Vec<Problem>> {
         let value = self.part();
         self.finish(value)
     }
 
     /// Gives out the value if everything it was read from was in order.
-    pub fn finish<T>(mut self, value: T) -> Result<T, ApiError> {
+    pub fn finish<T>(mut self, value: T) -> Result<T, Vec<Problem>> {
         if self.problems.is_empty() {
             return Ok(value);
         }
         if self.reading.redact_input {
             self.problems.iter_mut().for_each(|problem| problem.input = Value::Null);
         }
-        Err(ApiError::Unprocessable(self.problems))
+        Err(self.problems)
     }
 
     /// Notes a rule of the product that `name` breaks.
     pub fn refuse(&mut self, name: &'static str, message: &str) {
         let input = self.source.get(name).map_or(Value::Null, Cow::into_owned);
         self.note(Fault::value_error(message), &[name.into()], &input);
+    }
+
+    /// Whether something was found wrong with `name` already.
+    pub fn is_at_fault(&self, name: &str) -> bool {
+        let depth = self.loc.len();
+        self.problems
+            .iter()
+            .any(|problem| matches!(problem.loc.get(depth), Some(Loc::Name(at)) if at == name))
     }
 
     /// For configuration, where a misspelt name must not be ignored in silence. Call it after the last field.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::super::problem::Loc;
+use super::problem::Loc;
 
 const MAX_CHARS: usize = 256;
 /// Members and elements of one echoed value; what exceeds it is left out.

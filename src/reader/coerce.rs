@@ -2,7 +2,7 @@
 
 use serde_json::{Number, Value};
 
-use super::super::problem::Fault;
+use super::problem::Fault;
 
 const INT_PARSING: Fault =
     Fault::plain("int_parsing", "Input should be a valid integer, unable to parse string as an integer");

@@ -4,7 +4,7 @@ use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc}
 use chrono_tz::Tz;
 use serde_json::{Value, json};
 
-use super::super::problem::Fault;
+use super::problem::Fault;
 
 type Parsed<T> = Result<T, &'static str>;
 
