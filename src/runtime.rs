@@ -8,6 +8,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::mpsc::Receiver,
     task::JoinHandle,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -24,6 +25,7 @@ use crate::{
         intake,
         reception::{Reception, ReceptionWatch},
         seed,
+        test_endpoint::{Bench, Trial, bench},
     },
     mllp::listener,
     security::{SecurityError, keyring::Keyring, random_hex, tokens::TokenKey},
@@ -133,8 +135,9 @@ pub async fn start(ctx: Ctx) -> Result<Service, RuntimeError> {
         owner,
     };
     let reception = service.start_intake(mllp);
-    service.start_http(http, reception.watch());
-    service.start_jobs(reception.watch());
+    let (bench, tests) = bench();
+    service.start_http(http, reception.watch(), bench);
+    service.start_jobs(reception.watch(), tests);
     Ok(service)
 }
 
@@ -173,9 +176,10 @@ impl Service {
         reception
     }
 
-    fn start_http(&mut self, http: TcpListener, reception: ReceptionWatch) {
-        let app =
-            App::new(self.ctx.clone(), self.stop.clone(), telemetry::start_metrics()).receiving(reception);
+    fn start_http(&mut self, http: TcpListener, reception: ReceptionWatch, bench: Bench) {
+        let app = App::new(self.ctx.clone(), self.stop.clone(), telemetry::start_metrics())
+            .receiving(reception)
+            .testing(bench);
         let stop = self.stop.clone();
         self.doors.spawn(async move {
             if let Err(error) = crate::http::app::serve(http, app, stop).await {
@@ -184,14 +188,16 @@ impl Service {
         });
     }
 
-    fn start_jobs(&mut self, reception: ReceptionWatch) {
+    fn start_jobs(&mut self, reception: ReceptionWatch, tests: Receiver<Trial>) {
         let (ctx, stop) = (&self.ctx, &self.stop);
         let directories =
             jobs::directories::run(ctx.clone(), reception.clone(), self.links.clone(), stop.clone());
         let (owner, links) = (self.owner.clone(), self.links.clone());
         let sftp = jobs::sftp_pull::run(ctx.clone(), reception, owner, links, stop.clone());
         let outbox = jobs::outbox::run(ctx.clone(), self.owner.clone(), self.links.clone(), stop.clone());
+        let tests = jobs::self_tests::run(ctx.clone(), tests, self.links.clone(), stop.clone());
         self.jobs = vec![
+            ("self-tests", spawn(job("self-tests", tests))),
             ("outbox", spawn(job("outbox", outbox))),
             ("watched directories", spawn(job("watched directories", directories))),
             ("SFTP", spawn(job("SFTP", sftp))),

@@ -12,6 +12,7 @@ use utoipa::openapi::{InfoBuilder, OpenApi};
 
 use super::conventions::{self, Settings};
 use super::cors::Origins;
+use super::error::ApiError;
 use super::request_id::NewRequestId;
 use super::seats::Seats;
 use super::sign_in_limit::SignInLimit;
@@ -20,6 +21,7 @@ use crate::context::Ctx;
 use crate::lab::endpoint_directory::Directory;
 use crate::lab::reception::{Reception, ReceptionWatch};
 use crate::lab::stream_tickets::UsedTickets;
+use crate::lab::test_endpoint::Bench;
 use crate::reader::Reading;
 use crate::security::random_hex;
 
@@ -40,6 +42,7 @@ pub struct App {
     pub(super) metrics: PrometheusHandle,
     reception: Option<ReceptionWatch>,
     pub(super) directory: Directory,
+    bench: Option<Bench>,
     pub(super) seats: Seats,
     pub(super) used_tickets: UsedTickets,
     pub(super) sign_in_limit: SignInLimit,
@@ -54,6 +57,7 @@ impl App {
             metrics,
             reception: None,
             directory: Directory::default(),
+            bench: None,
             seats: Seats::default(),
             used_tickets: UsedTickets::default(),
             sign_in_limit: SignInLimit::default(),
@@ -64,6 +68,17 @@ impl App {
     #[must_use]
     pub fn receiving(self, reception: ReceptionWatch) -> Self {
         Self { directory: reception.directory(), reception: Some(reception), ..self }
+    }
+
+    /// Lets endpoints be tested.
+    #[must_use]
+    pub fn testing(self, bench: Bench) -> Self {
+        Self { bench: Some(bench), ..self }
+    }
+
+    /// Where tests of endpoints are handed in.
+    pub(super) fn bench(&self) -> Result<&Bench, ApiError> {
+        self.bench.as_ref().ok_or(ApiError::Unavailable)
     }
 
     /// The way in, unless the service is stopping. Held no longer than it is used, since the intake ends when nobody holds

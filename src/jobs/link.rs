@@ -358,7 +358,8 @@ async fn connect(ctx: &Ctx, peer: &Peer) -> Result<Connection, &'static str> {
     Ok(connection)
 }
 
-fn failed(fault: SendFault) -> Attempt {
+/// What a try came to that brought no answer.
+pub(super) fn failed(fault: SendFault) -> Attempt {
     let (outcome, detail) = match fault {
         SendFault::Unreachable(why) => (AttemptOutcome::Unreachable, why),
         SendFault::Closed => (AttemptOutcome::Closed, "connection closed before the ACK"),

@@ -7,4 +7,5 @@ mod link;
 mod loops;
 pub mod outbox;
 pub mod reconciliation;
+pub mod self_tests;
 pub mod sftp_pull;

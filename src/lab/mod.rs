@@ -67,6 +67,7 @@ pub mod stream_tickets;
 pub mod submit_hl7;
 mod surround_results;
 pub mod take_file;
+pub mod test_endpoint;
 mod translate;
 pub mod views;
 pub mod watch_directory;

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use chrono::{DateTime, FixedOffset, Utc};
 
@@ -22,6 +23,8 @@ use crate::{
         encounter, lab_order, lab_order_test, lis_endpoint, patient, patient_identifier, test_catalog,
     },
 };
+
+pub(super) use trial::encode_trial;
 
 /// Everything an order message is made of.
 pub(super) struct Parts<'a> {
@@ -47,7 +50,10 @@ pub(super) struct Encoded {
 /// Builds the message. It cannot fail: an order must not be lost because a name has a letter that the lab's character
 /// set lacks.
 pub(super) fn encode(config: &Config, parts: &Parts<'_>, action: OrderAction, now: DateTime<Utc>) -> Encoded {
-    let mut message = order_message(config, parts, action, now);
+    in_its_charset(order_message(config, parts, action, now))
+}
+
+fn in_its_charset(mut message: OrderMessage) -> Encoded {
     let in_its_charset = message.to_bytes().ok();
     let charset_replaced = in_its_charset.is_none();
     let bytes = in_its_charset.unwrap_or_else(|| {
@@ -66,8 +72,12 @@ fn order_message(
     let Parts { order, patient, endpoint, .. } = parts;
     let profile = OrderProfile::of(endpoint);
     let provider = ProviderOut::from_text(&order.ordering_provider);
-    let envelope =
-        envelope(config, (endpoint, &profile), control_id(action, now, order.id), local(endpoint, now));
+    let letter = match action {
+        OrderAction::New => 'O',
+        OrderAction::Cancel => 'C',
+    };
+    let id = control_id(letter, now, order.id.unsigned_abs());
+    let envelope = envelope(config, (endpoint, &profile), id, local(endpoint, now));
     let diagnoses = strings(&order.diagnosis_codes).into_iter();
     let studies = studies(parts, profile.layout);
     let tests = parts.tests.iter().map(|row| {
@@ -77,11 +87,7 @@ fn order_message(
     OrderMessage {
         shape: profile.shape,
         visit: parts.encounter.map(|row| visit(row, &envelope.sending_facility, &provider)),
-        // IHE wants to know whose number it is. The others were always sent without, and laboratories know them so.
-        placer_namespace: match profile.shape {
-            OrderShape::OrmO01 => String::new(),
-            OrderShape::OmlO21 => envelope.sending_application.clone(),
-        },
+        placer_namespace: placer_namespace(profile.shape, &envelope),
         envelope,
         patient: person(patient, authority(config, parts)),
         action,
@@ -95,6 +101,14 @@ fn order_message(
             .map(|code| DiagnosisOut { code, text: String::new(), system: profile.diagnosis_system.clone() })
             .collect(),
         note: order.note.clone(),
+    }
+}
+
+/// IHE wants to know whose number it is. The others were always sent without, and laboratories know them so.
+fn placer_namespace(shape: OrderShape, envelope: &Envelope) -> String {
+    match shape {
+        OrderShape::OrmO01 => String::new(),
+        OrderShape::OmlO21 => envelope.sending_application.clone(),
     }
 }
 
@@ -211,14 +225,10 @@ fn study(all: &[Imaging], position: i32, endpoint: &lis_endpoint::Model) -> Stud
 
 /// MSH-10: at most 20 characters before 2.6. The order's id comes from the database that all processes share, so no
 /// clock that jumps and no second process can make the same one; the time tells two installations apart, and two
-/// cancellations of one order.
-fn control_id(action: OrderAction, now: DateTime<Utc>, order: i64) -> String {
-    let letter = match action {
-        OrderAction::New => 'O',
-        OrderAction::Cancel => 'C',
-    };
+/// cancellations of one order. The letter says what it is.
+fn control_id(letter: char, now: DateTime<Utc>, number: u64) -> String {
     let time = base36(now.timestamp_millis().unsigned_abs());
-    format!("{letter}{time:0>9}{}", base36(order.unsigned_abs()))
+    format!("{letter}{time:0>9}{}", base36(number))
 }
 
 fn base36(mut number: u64) -> String {

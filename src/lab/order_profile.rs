@@ -131,6 +131,11 @@ impl OrderProfile {
         }
     }
 
+    /// Our code of a test that this laboratory is known to do, if any is.
+    pub(super) fn first_code(&self) -> Option<&str> {
+        self.code_map.0.keys().next().map(String::as_str)
+    }
+
     /// The test as this laboratory knows it.
     pub(super) fn service(&self, test: TestOut) -> TestOut {
         self.code_map.translate(test)

@@ -79,6 +79,13 @@ fn status_of(decision: &ReplyOrder) -> Option<TestStatus> {
     TestStatus::from_hl7(None, decision.status.as_deref(), control)
 }
 
+/// Whether an answer that takes the message declines everything that was ordered by it.
+pub(super) fn declines_all(reply: &Reply) -> bool {
+    let declined =
+        |one: &ReplyOrder| matches!(status_of(one), Some(TestStatus::Rejected | TestStatus::Cancelled));
+    !reply.orders.is_empty() && reply.orders.iter().all(declined)
+}
+
 /// Lets news of a test act on it, and keeps the lab's number of it. Answers where the test stands then.
 pub(super) async fn update_test(
     ctx: &Ctx,

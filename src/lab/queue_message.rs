@@ -58,16 +58,21 @@ pub(super) async fn queue_message(
     let turn = chrono::Duration::milliseconds(outbox::count_of_order(&**tx, order.id).await?.cast_signed());
     let encoded = encode(&ctx.config, &parts, action, ctx.clock.now() + turn);
     let asked = encoded.envelope.application_ack.as_deref().is_some_and(|asked| asked != "NE");
-    let message = message_row(ctx, order, endpoint, encoded)?.insert(&**tx).await?;
+    let message = hl7_message::ActiveModel {
+        patient_id: Set(Some(order.patient_id)),
+        lab_order_id: Set(Some(order.id)),
+        ..message_row(ctx, endpoint, encoded)?
+    };
+    let message = message.insert(&**tx).await?;
     let entry = outbox_entry(ctx, &message, action);
     let application_ack = Set(asked.then(|| outbox::ASKED.to_owned()));
     outbox_row::ActiveModel { application_ack, ..entry }.insert(&**tx).await?;
     Ok(message.id)
 }
 
-fn message_row(
+/// The row of a message that is to be sent, of no order and no patient yet.
+pub(super) fn message_row(
     ctx: &Ctx,
-    order: &lab_order::Model,
     endpoint: &lis_endpoint::Model,
     encoded: Encoded,
 ) -> Result<hl7_message::ActiveModel, LabError> {
@@ -94,8 +99,6 @@ fn message_row(
         size_bytes: Set(bytes.len() as i64),
         charset: Set(Some(envelope.charset.name().to_owned())),
         status: Set("queued".into()),
-        patient_id: Set(Some(order.patient_id)),
-        lab_order_id: Set(Some(order.id)),
         warnings: Set(warnings),
         observations_received: Set(0),
         observations_stored: Set(0),

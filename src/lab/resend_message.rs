@@ -74,6 +74,9 @@ fn last_sent(message: &Model, sent: Vec<outbox_row::Model>) -> Result<outbox_row
     if sent.iter().any(|row| row.status == outbox::QUEUED) {
         return Err(waits_already());
     }
+    if sent.is_empty() {
+        return Err(LabError::Conflict("This message tested a connection; test it again instead".into()));
+    }
     match sent.into_iter().next_back() {
         Some(row) if row.status != outbox::CANCELLED => Ok(row),
         _ => Err(LabError::Conflict("This message was called off before it was sent".into())),

@@ -1,6 +1,6 @@
 //! A connection to a lab: one message out, its answer in, never another's.
 
-use std::{collections::VecDeque, io, time::Duration};
+use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
 
 use ipnet::IpNet;
 use tokio::{
@@ -71,6 +71,11 @@ impl Connection {
     /// Connects.
     pub async fn open(host: &str, port: u16, allowed: &[IpNet]) -> Result<Self, SendFault> {
         outbound::connect(host, port, allowed).await.map(Self::over).map_err(SendFault::Unreachable)
+    }
+
+    /// Connects to one of these addresses, which were checked.
+    pub async fn open_at(addresses: &[SocketAddr]) -> Result<Self, SendFault> {
+        outbound::connect_to(addresses).await.map(Self::over).map_err(SendFault::Unreachable)
     }
 
     fn over(stream: TcpStream) -> Self {

@@ -45,6 +45,7 @@ mod review_undo;
 mod routing_flow;
 mod schema;
 mod scripted_lab;
+mod self_test_flow;
 mod sftp;
 mod sftp_flow;
 mod study_flow;

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use validator::Validate;
 
@@ -15,7 +15,8 @@ use crate::http::extract::{Body, PathId, Query};
 use crate::http::listing;
 use crate::http::page::Page;
 use crate::lab::manage_endpoints::{self, EndpointCreate, EndpointUpdate};
-use crate::lab::views::EndpointView;
+use crate::lab::test_endpoint;
+use crate::lab::views::{EndpointView, SelfTestView};
 use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "LIS Endpoints";
@@ -26,6 +27,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(get_endpoint, update_endpoint, delete_endpoint))
         .routes(routes!(pause_endpoint))
         .routes(routes!(resume_endpoint))
+        .routes(routes!(test_endpoint))
 }
 
 #[derive(Validate, IntoParams)]
@@ -38,6 +40,21 @@ struct EndpointsQuery {
 impl FromFields for EndpointsQuery {
     fn read(fields: &mut Reader<'_>) -> Self {
         Self { page: Page::read(fields) }
+    }
+}
+
+/// How an endpoint is tested.
+#[derive(Validate, ToSchema)]
+#[schema(as = LisEndpointTestRequest)]
+struct TestRequest {
+    /// False leaves the test order out, for a laboratory that cannot tell a `T` in MSH-11 from a `P`.
+    #[schema(default = true)]
+    order: bool,
+}
+
+impl FromFields for TestRequest {
+    fn read(fields: &mut Reader<'_>) -> Self {
+        Self { order: fields.bool_or("order", true) }
     }
 }
 
@@ -127,4 +144,22 @@ async fn resume_endpoint(
     PathId(id): PathId<i64>,
 ) -> Result<Json<EndpointView>, ApiError> {
     Ok(Json(manage_endpoints::resume_endpoint(&app.ctx, &caller, id).await?))
+}
+
+/// Test whether orders would get there
+///
+/// Looks the address up, connects, and sends an order with MSH-11 `T` for a patient that does not exist, on a connection of
+/// its own. Also for an endpoint that is paused or switched off. It may take as long as the ACK time-out and the connect
+/// take. 409 where nothing is sent to.
+#[utoipa::path(post, path = "/api/lis-endpoints/{endpoint_id}/test", tag = TAG, request_body = Option<TestRequest>,
+    params(("endpoint_id" = i64, Path, description = "Id of the endpoint")),
+    responses((status = 200, description = "What was found, step by step", body = SelfTestView)))]
+async fn test_endpoint(
+    SignedIn(caller): SignedIn,
+    State(app): State<App>,
+    PathId(id): PathId<i64>,
+    body: Option<Body<TestRequest>>,
+) -> Result<Json<SelfTestView>, ApiError> {
+    let order = body.is_none_or(|Body(request)| request.order);
+    Ok(Json(test_endpoint::test_endpoint(&app.ctx, &caller, app.bench()?, id, order).await?))
 }

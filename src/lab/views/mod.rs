@@ -16,6 +16,7 @@ mod reconciliation;
 mod replay;
 mod result;
 mod review;
+mod self_test;
 mod study;
 mod surroundings;
 
@@ -37,6 +38,7 @@ pub use reconciliation::{
 pub use replay::{PastReplayView, ReplayColumn, ReplayRow, ReplayTable, ReplayView};
 pub use result::{CriticalResultView, ResultView};
 pub use review::{CandidateView, HeldObservationView, ReviewItemView};
+pub use self_test::{SelfTestStep, SelfTestView};
 pub(super) use study::studies;
 pub use study::{
     PatientStudiesView, ReportBody, ReportPatient, ReportStudy, ReportView, StudyNameView, StudyOrderView,
