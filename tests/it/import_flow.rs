@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use pms::{
@@ -11,12 +11,13 @@ use pms::{
     lab::import_endpoints::{ImportError, import_endpoints},
     store::entity::{access_log, lis_endpoint},
 };
-use reqwest::{Method, StatusCode};
+use reqwest::{Client, Method, StatusCode};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::{
-    app::{Actor, Engine, TestApp, flows},
+    app::{Actor, Engine, TestApp, flows, until},
     lab::{FakeLis, Manner},
     ordering::{becomes, order},
 };
@@ -192,16 +193,31 @@ async fn processes_that_start_at_once_import_once(engine: Engine) {
     app.finish().await;
 }
 
-/// Runs the built program on the data of a service that is stopped, in a directory of its own.
 fn run(app: &TestApp, directory: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
+    program(app, directory, arguments, settings).output().unwrap()
+}
+
+/// The built program on the data of a service that is stopped, in a directory of its own.
+fn program(app: &TestApp, directory: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     let environment = app.settings().iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    Command::new(env!("CARGO_BIN_EXE_pms"))
-        .args(arguments)
-        .env_clear()
-        .envs(environment.chain(settings.iter().copied()))
-        .current_dir(directory)
-        .output()
-        .unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pms"));
+    command.args(arguments).env_clear().envs(environment.chain(settings.iter().copied()));
+    command.current_dir(directory);
+    command
+}
+
+/// Starts the built program in a directory, and ends it once it is ready.
+async fn serve_once(app: &TestApp, directory: &Path) {
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let mut program = program(app, directory, &["serve"], &[("HTTP_LISTEN_PORT", &port.to_string())])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let client = Client::builder().no_proxy().build().unwrap();
+    let ready = async || client.get(format!("http://127.0.0.1:{port}/readyz")).send().await.ok();
+    until("the program is ready", async || ready().await.filter(|answer| answer.status().is_success())).await;
+    program.kill().unwrap();
+    program.wait().unwrap();
 }
 
 async fn the_program_reads_its_file_at_the_start(engine: Engine) {
@@ -227,9 +243,12 @@ async fn the_program_reads_its_file_at_the_start(engine: Engine) {
     let import = ["endpoints", "import", "config/lis_endpoints.json"];
     let dry = run(&app, place.path(), &[&import[..], &["--dry-run"]].concat(), &[]);
     assert_eq!(text(&dry.stdout), "nothing is written; an import would do this:\nCity: created\n");
-    assert_eq!(text(&run(&app, place.path(), &import, &[]).stdout), "City: created\n");
+    serve_once(&app, place.path()).await;
     assert_eq!(text(&run(&app, place.path(), &import, &[]).stdout), "City: unchanged\n");
+    write(json!([lab("City", 1002)]));
+    assert_eq!(text(&run(&app, place.path(), &import, &[]).stdout), "City: changed (port)\n");
     app.boot().await;
-    assert_eq!(audited(&app).await.iter().map(|(who, _)| who.as_str()).collect::<Vec<_>>(), ["operator"]);
+    let who: Vec<String> = audited(&app).await.into_iter().map(|(who, _)| who).collect();
+    assert_eq!(who, ["system", "operator"]);
     app.finish().await;
 }

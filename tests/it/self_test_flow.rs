@@ -62,6 +62,9 @@ async fn tested(
     })
 }
 
+/// What the lab does, whether that is well, what is told of it, and MSA-1 as it is written down.
+type Case<'a> = (&'a dyn Fn(&Received), bool, &'a str, Option<&'a str>);
+
 async fn every_answer_is_told_and_written_down(engine: Engine) {
     let app = TestApp::start_with(engine, &[("ACK_TIMEOUT_SECONDS", "1")]).await;
     let mut lab = ScriptedLab::start().await;
@@ -71,7 +74,7 @@ async fn every_answer_is_told_and_written_down(engine: Engine) {
     set_paused(&app, id, true).await;
     let engineer = app.sign_in(Role::InterfaceEngineer).await;
     let other = |it: &Received| it.write(&wrap(answer("AA", "SOMEBODY-ELSE", "").as_bytes()));
-    let table: [(&dyn Fn(&Received), bool, &str, Option<&str>); 8] = [
+    let table: [Case<'_>; 8] = [
         (&|it| it.say("AA"), true, "answered AA", Some("AA")),
         (&|it| it.say("CA"), true, "answered CA", Some("CA")),
         (&|it| it.say_of_order("AA", "OK"), true, "answered AA", Some("AA")),

@@ -317,9 +317,9 @@ fn a_name_outside_the_labs_character_set_is_sent_in_utf_8() {
 #[test]
 fn control_ids_differ_by_order_by_purpose_and_fit() {
     let mut seen = HashSet::new();
-    for order in [1, 35, 36, 1_000_000, i64::from(u32::MAX)] {
-        for action in [OrderAction::New, OrderAction::Cancel] {
-            let id = control_id(action, noon(), order);
+    for order in [1, 35, 36, 1_000_000, u64::from(u32::MAX), (1 << 48) - 1] {
+        for letter in ['O', 'C', 'T'] {
+            let id = control_id(letter, noon(), order);
             assert!(id.len() <= 20 && id.bytes().all(|b| b.is_ascii_alphanumeric()), "{id}");
             assert!(seen.insert(id));
         }
@@ -327,12 +327,47 @@ fn control_ids_differ_by_order_by_purpose_and_fit() {
     assert_eq!([0, 35, 36, 1296].map(base36), ["0", "Z", "10", "100"]);
 }
 
+#[test]
+fn a_trial_has_the_form_of_an_order_and_says_what_it_is() {
+    let lab = lis_endpoint::Model {
+        code_map: Some(json!({"ODD": {"code": "9", "text": "Odd"}})),
+        profile: json!({"processing_id": "P"}),
+        ..endpoint()
+    };
+    let trial = encode_trial(&config(), &lab, &[], (noon(), (1 << 48) - 1));
+    let text = text(&trial);
+    let orm = Message::parse(&text).unwrap();
+    assert_eq!(Orm::read(&orm).unwrap().orders().count(), 1);
+    assert!(text.contains("|T|2.") && text.contains("||PMS-TEST^^^MPS_PMS^MR||TEST^PMS^"), "{text}");
+    let id = &trial.envelope.control_id;
+    assert!(id.starts_with('T') && text.contains(&format!("ORC|NW|{id}-1||{id}|")), "{text}");
+    assert!(text.contains("|9^Odd^L|"), "{text}");
+    // Without a code of its own, what can be ordered first; without anything, something.
+    let none = |catalogue: &[test_catalog::Model]| {
+        let trial = encode_trial(&config(), &endpoint(), catalogue, (noon(), 1));
+        String::from_utf8(trial.bytes).unwrap()
+    };
+    let entry = |code: &str, active| test_catalog::Model {
+        id: 1,
+        code: code.into(),
+        name: "Name".into(),
+        loinc_code: None,
+        loinc_name: None,
+        members: json!([]),
+        active,
+        created_at: noon(),
+        updated_at: noon(),
+    };
+    assert!(none(&[entry("OLD", false), entry("NEW", true)]).contains("|NEW^Name^L|"));
+    assert!(none(&[]).contains("|TEST^^L|"));
+}
+
 proptest! {
     #[test]
-    fn no_clock_makes_the_same_id_twice(a in 1i64..1_000_000_000, b in 1i64..1_000_000_000, ms in 0i64..4_000_000_000_000, shift in -100_000i64..100_000) {
+    fn no_clock_makes_the_same_id_twice(a in 1u64..1_000_000_000, b in 1u64..1_000_000_000, ms in 0i64..4_000_000_000_000, shift in -100_000i64..100_000) {
         let at = |ms| DateTime::from_timestamp_millis(ms).unwrap();
-        let first = control_id(OrderAction::New, at(ms), a);
-        let second = control_id(OrderAction::New, at((ms + shift).max(0)), b);
+        let first = control_id('O', at(ms), a);
+        let second = control_id('O', at((ms + shift).max(0)), b);
         prop_assert_eq!(first == second, a == b && (ms + shift).max(0) == ms);
         prop_assert!(first.len() <= 20);
     }
