@@ -24,6 +24,8 @@
 //! | [`reconcile`] | what a laboratory still owes, and what came that nobody ordered |
 //! | [`routing`] | which laboratory does what is ordered |
 //! | [`retry`] | what to do after an attempt to deliver a message |
+//! | [`silence`] | whether a sender has been silent for longer than is usual for it |
+//! | [`endpoint_alarm`] | when an alarm about an endpoint opens, and when it closes |
 //! | [`watched`] | which files of a watched directory are meant, and when one is whole |
 //! | [`alert`] | how an alert is closed |
 //! | [`access`] | who may do what |
@@ -37,6 +39,7 @@ pub mod access;
 pub mod alert;
 pub mod catalogue;
 pub mod critical;
+pub mod endpoint_alarm;
 pub mod event;
 pub mod ids;
 pub mod intake;
@@ -51,6 +54,7 @@ pub mod result;
 pub mod retry;
 pub mod review;
 pub mod routing;
+pub mod silence;
 pub mod specimen;
 pub mod thresholds;
 pub mod units;
