@@ -207,6 +207,10 @@ impl Service {
                 spawn(job("reconciliation", jobs::reconciliation::run(ctx.clone(), stop.clone()))),
             ),
             (
+                "endpoint watch",
+                spawn(job("endpoint watch", jobs::endpoint_watch::run(ctx.clone(), stop.clone()))),
+            ),
+            (
                 "events bridge",
                 spawn(job("events bridge", jobs::events_bridge::run(ctx.clone(), stop.clone()))),
             ),

@@ -54,6 +54,8 @@ mod m0042_application_acks;
 mod m0045_order_concerns;
 mod m0046_refusals;
 mod m0047_worklist_indexes;
+mod m0050_feed_hours;
+mod m0051_endpoint_alarms;
 mod m0052_endpoint_imports;
 
 /// Takes the steps a database lacks, and takes them back.
@@ -100,6 +102,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0045_order_concerns::STEP),
             Box::new(m0046_refusals::STEP),
             Box::new(m0047_worklist_indexes::STEP),
+            Box::new(m0050_feed_hours::STEP),
+            Box::new(m0051_endpoint_alarms::STEP),
             Box::new(m0052_endpoint_imports::STEP),
         ]
     }

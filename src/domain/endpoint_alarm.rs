@@ -105,12 +105,7 @@ mod tests {
             ("it stays silent", Some(at(5)), look(5, true), Step::Stay),
             ("the silence has become usual", Some(at(5)), look(5, false), Step::Stay),
             ("it speaks", Some(at(5)), look(6, false), Step::Close(AlarmEnd::Over)),
-            (
-                "it spoke, and is silent again since",
-                Some(at(5)),
-                look(6, true),
-                Step::Close(AlarmEnd::Over),
-            ),
+            ("it spoke, and is silent again since", Some(at(5)), look(6, true), Step::Close(AlarmEnd::Over)),
             ("it is switched off", Some(at(5)), None, Step::Close(AlarmEnd::NotWatched)),
         ];
         for (what, open, listening, expected) in table {
@@ -121,11 +116,7 @@ mod tests {
     #[test]
     fn a_queue_opens_late_and_closes_early() {
         let queue = |oldest: Option<i64>, since| {
-            Some(Queue {
-                oldest: oldest.map(at),
-                longest: TimeDelta::minutes(15),
-                watched_since: at(since),
-            })
+            Some(Queue { oldest: oldest.map(at), longest: TimeDelta::minutes(15), watched_since: at(since) })
         };
         let table = [
             ("empty", false, queue(None, 0), 100, Step::Stay),

@@ -13,6 +13,7 @@ pub mod docs;
 pub mod error;
 pub mod extract;
 mod fallback;
+mod gauges;
 #[cfg(test)]
 mod golden;
 mod headers;

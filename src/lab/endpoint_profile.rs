@@ -20,6 +20,9 @@ use crate::{
     store::entity::lis_endpoint,
 };
 
+/// A year.
+const LONGEST_SILENCE_MINUTES: u32 = 525_600;
+
 /// A sender, as the intake needs to know it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -96,6 +99,8 @@ pub struct Habits {
     pub directory: Option<DirectoryDoor>,
     /// Server that its files are fetched from.
     pub sftp: Option<SftpDoor>,
+    /// After how long without a message it is silent.
+    pub silence: Silence,
 }
 
 impl Default for Habits {
@@ -121,6 +126,7 @@ impl Default for Habits {
             positions: BTreeMap::new(),
             directory: None,
             sftp: None,
+            silence: Silence::default(),
         }
     }
 }
@@ -145,6 +151,19 @@ pub enum Unsupported {
     Reject,
     /// Kept, accepted and otherwise ignored, for feeds that cannot be filtered at their source.
     Store,
+}
+
+/// After how long without a message a sender is silent: `"learned"`, `"off"` or `{"after_minutes": 240}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Silence {
+    /// When it is out of the ordinary for it.
+    #[default]
+    Learned,
+    /// Never.
+    Off,
+    /// After so many minutes, whatever the hour.
+    AfterMinutes(u32),
 }
 
 /// How orders are answered.
@@ -220,6 +239,11 @@ impl Habits {
         }
         if habits.adt_default_event.as_deref().is_some_and(|event| event.parse::<AdmissionKind>().is_err()) {
             return Err(bad("adt_default_event must be an event of ADT that is taken, such as A08"));
+        }
+        if let Silence::AfterMinutes(minutes) = habits.silence
+            && !(1..=LONGEST_SILENCE_MINUTES).contains(&minutes)
+        {
+            return Err(bad("silence.after_minutes must be between 1 and 525600"));
         }
         habits.positions()?;
         habits.directory.as_ref().map_or(Ok(()), DirectoryDoor::check).map_err(bad)?;
@@ -330,11 +354,26 @@ mod tests {
             json!({ "diagnosis_system": "I|10" }),
             json!({ "positions": { "OBX-11": "OBR-25" } }),
             json!({ "positions": { "OBX": "OBX-3" } }),
+            json!({ "silence": "on" }),
+            json!({ "silence": { "after_minutes": 0 } }),
+            json!({ "silence": { "after_minutes": 10, "before": 5 } }),
             json!({ "directory": { "path": "city" } }),
             json!({ "directory": { "path": "/in/city", "poll_seconds": 0 } }),
             json!({ "directory": { "path": "/in/city", "recursive": true } }),
         ] {
             assert!(Habits::read(&profile).is_err(), "{profile}");
+        }
+    }
+
+    #[test]
+    fn a_silence_is_learned_fixed_or_switched_off() {
+        for (profile, expected) in [
+            (json!({}), Silence::Learned),
+            (json!({ "silence": "learned" }), Silence::Learned),
+            (json!({ "silence": "off" }), Silence::Off),
+            (json!({ "silence": { "after_minutes": 240 } }), Silence::AfterMinutes(240)),
+        ] {
+            assert_eq!(Habits::read(&profile).unwrap().silence, expected, "{profile}");
         }
     }
 

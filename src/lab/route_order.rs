@@ -224,6 +224,7 @@ mod tests {
             created_at: chrono::DateTime::UNIX_EPOCH,
             updated_at: chrono::DateTime::UNIX_EPOCH,
             deleted_at: None,
+            heard_to_id: 0,
         };
         change(&mut row);
         row

@@ -63,6 +63,16 @@ pub async fn lock(connection: &impl ConnectionTrait, id: i64) -> Result<Option<M
     Ok(row.one(connection).await?.filter(|row| row.id != 0))
 }
 
+/// One endpoint, also one that was deleted.
+pub async fn find_any(connection: &impl ConnectionTrait, id: i64) -> Result<Option<Model>, DbErr> {
+    Entity::find_by_id(id).one(connection).await
+}
+
+/// The same, held until the end of the transaction against others that hold it so. Messages of the endpoint come in meanwhile.
+pub async fn hold_any(connection: &impl ConnectionTrait, id: i64) -> Result<Option<Model>, DbErr> {
+    Entity::find_by_id(id).lock(LockType::NoKeyUpdate).one(connection).await
+}
+
 /// Whether orders can be sent there.
 pub fn takes_orders(row: &Model) -> bool {
     row.enabled && row.direction != "inbound" && row.host.is_some() && row.port.is_some()

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait,
     QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
@@ -29,6 +30,9 @@ pub const RECEIVED: &str = "received";
 /// It did not come in time.
 pub const MISSING: &str = "missing";
 
+/// Messages of a queue that are looked at to know how long one has waited.
+const FIRST_OF_QUEUE: u64 = 100;
+
 /// Kind of a message that asks for tests.
 pub const NEW_ORDER: &str = "new_order";
 /// Kind of a message that calls an order off.
@@ -46,6 +50,34 @@ pub async fn oldest(
         .order_by_asc(outbox::Column::Id)
         .limit(1)
         .one(connection)
+        .await
+}
+
+/// Since when the message waits that has waited longest for an endpoint: a pause between two tries is no waiting. Among the
+/// first of the queue, since what is behind them was queued later.
+pub async fn waiting_since(
+    connection: &impl ConnectionTrait,
+    endpoint: i64,
+) -> Result<Option<DateTime<Utc>>, DbErr> {
+    let due: Vec<DateTime<Utc>> = outbox::Entity::find()
+        .select_only()
+        .column(outbox::Column::NextAttemptAt)
+        .filter(outbox::Column::LisEndpointId.eq(endpoint))
+        .filter(outbox::Column::Status.eq(QUEUED))
+        .order_by_asc(outbox::Column::Id)
+        .limit(FIRST_OF_QUEUE)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    Ok(due.into_iter().min())
+}
+
+/// How many messages of an endpoint have a status.
+pub async fn count(connection: &impl ConnectionTrait, endpoint: i64, status: &str) -> Result<u64, DbErr> {
+    outbox::Entity::find()
+        .filter(outbox::Column::LisEndpointId.eq(endpoint))
+        .filter(outbox::Column::Status.eq(status))
+        .count(connection)
         .await
 }
 

@@ -5,9 +5,9 @@
 use migration::{Migrator, MigratorTrait};
 use pms::store::entity::{
     access_log, alert_event, api_key, appointment, code_map, code_map_change, critical_alert,
-    critical_threshold, delivery_attempt, encounter, hl7_message, lab_order, lab_order_event, lab_order_test,
-    lab_report, lab_result, lis_endpoint, message_replay, order_concern, outbox, patient, patient_identifier,
-    patient_merge, review_item, test_catalog, unmapped_code, user,
+    critical_threshold, delivery_attempt, encounter, endpoint_alarm, feed_hour, hl7_message, lab_order,
+    lab_order_event, lab_order_test, lab_report, lab_result, lis_endpoint, message_replay, order_concern,
+    outbox, patient, patient_identifier, patient_merge, review_item, test_catalog, unmapped_code, user,
 };
 use sea_orm::prelude::{Date, DateTimeUtc, Json};
 use sea_orm::{
@@ -206,6 +206,8 @@ fn declared(engine: DbBackend) -> Vec<(&'static str, Vec<String>)> {
         entity::<critical_threshold::Entity>(engine),
         entity::<delivery_attempt::Entity>(engine),
         entity::<encounter::Entity>(engine),
+        entity::<endpoint_alarm::Entity>(engine),
+        entity::<feed_hour::Entity>(engine),
         entity::<message_replay::Entity>(engine),
         entity::<patient_merge::Entity>(engine),
         entity::<hl7_message::Entity>(engine),

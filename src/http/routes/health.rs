@@ -9,7 +9,9 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::http::app::App;
+use crate::http::gauges;
 use crate::lab::health::database_answers;
+use crate::lab::read_endpoint_health::endpoint_gauges;
 
 const TAG: &str = "Health";
 
@@ -61,6 +63,12 @@ async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     responses((status = 200, description = "Text exposition format", content_type = "text/plain", body = String)))]
 async fn metrics(State(app): State<App>) -> Response {
     app.metrics.run_upkeep();
+    let mut text = app.metrics.render();
+    match endpoint_gauges(&app.ctx).await {
+        Ok(rows) => text.push_str(&gauges::text(&rows)),
+        // The figures of this process are wanted most when the database is away.
+        Err(error) => tracing::warn!(class = error.class(), "no figures of endpoints"),
+    }
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], app.metrics.render()).into_response()
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
 }

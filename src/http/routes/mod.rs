@@ -12,6 +12,7 @@ mod lab_orders;
 mod lab_results;
 mod lis_endpoints;
 mod messages;
+mod ops;
 mod patients;
 mod preview;
 mod reports;
@@ -46,5 +47,6 @@ pub(super) fn all() -> OpenApiRouter<App> {
         .merge(lis_endpoints::router())
         .merge(code_maps::router())
         .merge(reports::router())
+        .merge(ops::router())
         .merge(health::router())
 }

@@ -103,7 +103,7 @@ impl FromRequestParts<App> for Follower {
 /// Follow the alerts
 ///
 /// Events: `critical_result`, `alert_acknowledged`, `alert_escalated`, `alert_linked`, `result_corrected`, `order_status`,
-/// `order_overdue`, `specimen_rejected`, `lab_cancelled`, `appointment`, and `heartbeat` every 15 seconds. A stream begins with the present, or after the last event that the client saw.
+/// `order_overdue`, `specimen_rejected`, `lab_cancelled`, `appointment`, `endpoint_alarm`, and `heartbeat` every 15 seconds. A stream begins with the present, or after the last event that the client saw.
 #[utoipa::path(get, path = "/api/alerts/stream", tag = TAG, params(StreamQuery, StreamHeaders),
     responses((status = 200, description = "Server-Sent Events", content_type = "text/event-stream", body = String)))]
 async fn follow_alerts(

@@ -155,6 +155,7 @@ fn endpoint() -> lis_endpoint::Model {
         created_at: noon(),
         updated_at: noon(),
         deleted_at: None,
+        heard_to_id: 0,
     }
 }
 

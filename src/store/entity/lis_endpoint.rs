@@ -53,7 +53,7 @@ pub struct Model {
     /// Per-endpoint switches of the interface profile.
     #[sea_orm(column_type = "JsonBinary")]
     pub profile: Json,
-    /// When the peer was last heard.
+    /// When the peer was last heard, as far as its messages were counted; see `heard_to_id`.
     pub last_message_at: Option<DateTimeUtc>,
     /// State of the outbound connection, as shown to people.
     pub connection_state: String,
@@ -75,6 +75,8 @@ pub struct Model {
     /// Entry of the operator's file that it was last imported from, as JSON.
     #[sea_orm(column_type = "Text", nullable)]
     pub imported_entry: Option<String>,
+    /// Up to which message (`hl7_messages.id`) what it sends was counted into `feed_hours`.
+    pub heard_to_id: i64,
 }
 
 super::plain_entity!("lis_endpoint");

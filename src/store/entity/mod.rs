@@ -35,6 +35,8 @@ pub mod critical_alert;
 pub mod critical_threshold;
 pub mod delivery_attempt;
 pub mod encounter;
+pub mod endpoint_alarm;
+pub mod feed_hour;
 pub mod hl7_message;
 pub mod lab_order;
 pub mod lab_order_event;
