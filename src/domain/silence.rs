@@ -8,7 +8,7 @@
 //! One week in four, the one of the longest silence, does not count: after a holiday, or a day on which the sender was down, a
 //! silence is judged as before.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, DurationRound, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -105,7 +105,7 @@ fn hour_at(local: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
 pub fn usual_gap(
     now: DateTime<Utc>,
     zone: Tz,
-    gaps: &HashMap<DateTime<Utc>, TimeDelta>,
+    gaps: &BTreeMap<DateTime<Utc>, TimeDelta>,
 ) -> Option<TimeDelta> {
     let longest = |week: &[DateTime<Utc>; 3]| week.iter().filter_map(|hour| gaps.get(hour)).max().copied();
     let mut weeks: Vec<TimeDelta> = comparable_hours(now, zone).iter().filter_map(longest).collect();

@@ -1,6 +1,6 @@
 //! When senders were heard: their messages in the order of their ids, and the hours that were counted from them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
@@ -139,7 +139,7 @@ pub async fn gaps_in(
     connection: &impl ConnectionTrait,
     endpoint: i64,
     hours: Vec<DateTime<Utc>>,
-) -> Result<HashMap<DateTime<Utc>, TimeDelta>, DbErr> {
+) -> Result<BTreeMap<DateTime<Utc>, TimeDelta>, DbErr> {
     use feed_hour::Column as C;
     let rows: Vec<(DateTime<Utc>, i64)> = feed_hour::Entity::find()
         .select_only()

@@ -49,3 +49,4 @@ mod self_test_flow;
 mod sftp;
 mod sftp_flow;
 mod study_flow;
+mod watch_flow;

@@ -16,7 +16,7 @@ fn time(text: &str) -> DateTime<Utc> {
 /// A sender's life, minute by minute, and what the watch makes of it.
 struct Life {
     zone: Tz,
-    gaps: HashMap<DateTime<Utc>, TimeDelta>,
+    gaps: BTreeMap<DateTime<Utc>, TimeDelta>,
     first: Option<DateTime<Utc>>,
     heard: Option<DateTime<Utc>>,
     open: Option<DateTime<Utc>>,
@@ -26,7 +26,7 @@ struct Life {
 
 impl Life {
     fn new(zone: Tz) -> Self {
-        let (gaps, opened, closed) = (HashMap::new(), Vec::new(), Vec::new());
+        let (gaps, opened, closed) = (BTreeMap::new(), Vec::new(), Vec::new());
         Self { zone, gaps, first: None, heard: None, open: None, opened, closed }
     }
 
