@@ -13,9 +13,9 @@ use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::listing;
 use crate::http::page::Page;
-use crate::http::reader::{FromFields, Reader};
 use crate::lab::read_endpoint_health::{self, AlarmFilter};
 use crate::lab::views::{EndpointAlarmView, EndpointHealthView};
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "Operations";
 

@@ -14,10 +14,10 @@ use crate::http::auth::SignedIn;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, PathId};
 use crate::http::keyed::Keyed;
-use crate::reader::{FromFields, Reader};
 use crate::lab::order_study::{self, NewStudy, StudyName, StudyPatient};
 use crate::lab::read_studies;
 use crate::lab::views::{PatientStudiesView, ReportView, StudyOrderView};
+use crate::reader::{FromFields, Reader};
 
 const TAG: &str = "Imaging";
 const QUERIES: [&str; 1] = ["patient_studies"];
