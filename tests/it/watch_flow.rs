@@ -191,10 +191,10 @@ async fn a_silent_lab_is_told_once_and_once_when_it_speaks(engine: Engine) {
     app.clock.advance(MINUTE);
     until("closed", async || (told(&app).await.len() == 2).then_some(())).await;
     tokio::join!(look(&app), look(&app));
-    let closed = told(&app).await;
-    assert_eq!(closed.len(), 2, "{closed:?}");
+    let events = told(&app).await;
+    assert_eq!(events.len(), 2, "{events:?}");
     assert_eq!(
-        (&closed[1]["alarm_id"], &closed[1]["state"], &closed[1]["closed_reason"]),
+        (&events[1]["alarm_id"], &events[1]["state"], &events[1]["closed_reason"]),
         (&open[0]["id"], &json!("closed"), &json!("over"))
     );
     assert_eq!((alarms(&app, "?open=true").await.len(), alarms(&app, "?open=false").await.len()), (0, 1));
