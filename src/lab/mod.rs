@@ -35,6 +35,7 @@ mod order_profile;
 pub mod order_progress;
 mod order_reply;
 pub mod order_study;
+mod outbound_message;
 mod outside_order;
 pub mod page;
 pub mod place_order;

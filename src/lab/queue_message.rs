@@ -1,12 +1,16 @@
 //! Putting a message into the outbox. Promise: its bytes are built once and stored encrypted with the row that says it
 //! must be sent, in the caller's transaction; every try sends these bytes.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::{NotSet, Set},
+};
 use serde_json::json;
 
 use super::{
     error::LabError,
-    order_message::{Encoded, Parts, encode},
+    order_message::{Parts, encode},
+    outbound_message::Encoded,
 };
 use crate::{
     context::Ctx,
@@ -57,34 +61,83 @@ pub(super) async fn queue_message(
     // The time stands in the control id, and two messages of one order must not share it, however soon the second follows.
     let turn = chrono::Duration::milliseconds(outbox::count_of_order(&**tx, order.id).await?.cast_signed());
     let encoded = encode(&ctx.config, &parts, action, ctx.clock.now() + turn);
-    let asked = encoded.envelope.application_ack.as_deref().is_some_and(|asked| asked != "NE");
+    let kind = match action {
+        OrderAction::New => outbox::NEW_ORDER,
+        OrderAction::Cancel => outbox::CANCEL_ORDER,
+    };
+    let letter = Letter {
+        message: None,
+        endpoint: endpoint.id,
+        kind,
+        patient: Some(order.patient_id),
+        order: Some(order.id),
+        cause: None,
+        encoded,
+    };
+    queue_letter(ctx, tx, letter).await
+}
+
+/// A message that is written and not yet in the queue.
+pub(super) struct Letter {
+    /// Its row's id, where that was needed to write it.
+    pub(super) message: Option<i64>,
+    /// To whom.
+    pub(super) endpoint: i64,
+    /// What it asks for or tells, as the outbox calls it.
+    pub(super) kind: &'static str,
+    /// Of whom it speaks.
+    pub(super) patient: Option<i64>,
+    /// The order it carries.
+    pub(super) order: Option<i64>,
+    /// The message that brought the news it passes on.
+    pub(super) cause: Option<i64>,
+    pub(super) encoded: Encoded,
+}
+
+/// Stores a message and queues it behind what waits for its endpoint. Answers its id.
+pub(super) async fn queue_letter(ctx: &Ctx, tx: &Tx, letter: Letter) -> Result<i64, LabError> {
+    let asked = letter.encoded.envelope.application_ack.clone();
     let message = hl7_message::ActiveModel {
-        patient_id: Set(Some(order.patient_id)),
-        lab_order_id: Set(Some(order.id)),
-        ..message_row(ctx, endpoint, encoded)?
+        id: letter.message.map_or(NotSet, Set),
+        patient_id: Set(letter.patient),
+        lab_order_id: Set(letter.order),
+        original_message_id: Set(letter.cause),
+        ..message_row(ctx, letter.endpoint, letter.encoded)?
     };
     let message = message.insert(&**tx).await?;
-    let entry = outbox_entry(ctx, &message, action);
-    let application_ack = Set(asked.then(|| outbox::ASKED.to_owned()));
-    outbox_row::ActiveModel { application_ack, ..entry }.insert(&**tx).await?;
+    let now = ctx.clock.now();
+    let entry = outbox_row::ActiveModel {
+        lis_endpoint_id: Set(message.lis_endpoint_id),
+        hl7_message_id: Set(message.id),
+        lab_order_id: Set(message.lab_order_id),
+        kind: Set(letter.kind.into()),
+        status: Set(outbox::QUEUED.into()),
+        attempts: Set(0),
+        again: Set(false),
+        application_ack: Set(asked.filter(|asked| asked != "NE").map(|_| outbox::ASKED.to_owned())),
+        next_attempt_at: Set(now),
+        created_at: Set(now),
+        ..Default::default()
+    };
+    entry.insert(&**tx).await?;
     Ok(message.id)
 }
 
 /// The row of a message that is to be sent, of no order and no patient yet.
 pub(super) fn message_row(
     ctx: &Ctx,
-    endpoint: &lis_endpoint::Model,
+    endpoint: i64,
     encoded: Encoded,
 ) -> Result<hl7_message::ActiveModel, LabError> {
-    let Encoded { shape, envelope, bytes, charset_replaced } = encoded;
-    let [code, event, structure] = shape.message_type().map(str::to_owned);
+    let Encoded { message_type, envelope, bytes, charset_replaced } = encoded;
+    let [code, event, structure] = message_type.map(str::to_owned);
     let uid = random_hex::<16>()?;
     let warnings = if charset_replaced { json!([{"code": "charset_replaced"}]) } else { json!([]) };
     Ok(hl7_message::ActiveModel {
         raw_message: Set(ctx.keys.seal(&uid, "outbound", &bytes)?),
         message_uid: Set(uid),
         direction: Set("outbound".into()),
-        lis_endpoint_id: Set(endpoint.id),
+        lis_endpoint_id: Set(endpoint),
         message_type: Set(code),
         trigger_event: Set(Some(event)),
         message_structure: Set(Some(structure)),
@@ -109,24 +162,4 @@ pub(super) fn message_row(
         received_at: Set(ctx.clock.now()),
         ..Default::default()
     })
-}
-
-fn outbox_entry(ctx: &Ctx, message: &hl7_message::Model, action: OrderAction) -> outbox_row::ActiveModel {
-    let kind = match action {
-        OrderAction::New => outbox::NEW_ORDER,
-        OrderAction::Cancel => outbox::CANCEL_ORDER,
-    };
-    let now = ctx.clock.now();
-    outbox_row::ActiveModel {
-        lis_endpoint_id: Set(message.lis_endpoint_id),
-        hl7_message_id: Set(message.id),
-        lab_order_id: Set(message.lab_order_id),
-        kind: Set(kind.into()),
-        status: Set(outbox::QUEUED.into()),
-        attempts: Set(0),
-        again: Set(false),
-        next_attempt_at: Set(now),
-        created_at: Set(now),
-        ..Default::default()
-    }
 }

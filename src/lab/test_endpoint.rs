@@ -112,7 +112,7 @@ pub async fn write_test_message(ctx: &Ctx, endpoint: i64) -> Result<TestMessage,
     let message = hl7_message::ActiveModel {
         status: Set("failed".into()),
         error_detail: Set(Some(UNKNOWN.into())),
-        ..message_row(ctx, &row, encoded)?
+        ..message_row(ctx, row.id, encoded)?
     };
     let tx = db::write(&ctx.db, "write_test_message").await?;
     let message = message.insert(&*tx).await?;

@@ -2,11 +2,14 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{Encoded, control_id, envelope, in_its_charset, local, placer_namespace};
+use super::{in_its_charset, placer_namespace};
 use crate::{
     config::Config,
     hl7::orm::{OrderAction, OrderMessage, PersonOut, ProviderOut, TestOut},
-    lab::order_profile::OrderProfile,
+    lab::{
+        order_profile::OrderProfile,
+        outbound_message::{Encoded, control_id, envelope, local},
+    },
     store::entity::{lis_endpoint, test_catalog},
 };
 
