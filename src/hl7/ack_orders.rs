@@ -56,15 +56,10 @@ impl OrderAnswers {
     pub(super) fn write(&self, writer: &mut Writer) {
         for order in &self.orders {
             let orc = writer.segment("ORC").text(1, order.control);
-            let orc = orc.parts(2, &parts(&order.placer)).parts(3, &parts(&order.filler));
+            let orc = orc.parts(2, &order.placer.parts()).parts(3, &order.filler.parts());
             orc.text(5, order.status).end();
         }
     }
-}
-
-fn parts(number: &EntityId) -> [&str; 4] {
-    let parts = [&number.id, &number.namespace, &number.universal_id, &number.universal_type];
-    parts.map(|part| part.as_deref().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -113,6 +113,12 @@ impl EntityId {
     pub fn is_empty(&self) -> bool {
         self.id.is_none()
     }
+
+    /// Its components, for writing.
+    pub(super) fn parts(&self) -> [&str; 4] {
+        let parts = [&self.id, &self.namespace, &self.universal_id, &self.universal_type];
+        parts.map(|part| part.as_deref().unwrap_or_default())
+    }
 }
 
 /// HD: an application, a facility or an assigning authority.

@@ -8,9 +8,10 @@
 //!   message ── header, oru, orm, adt ──► owned typed values, in words of the laboratory
 //! ```
 //!
-//! What goes out: [`ack`] answers a received header ([`ack_orders`]: with a word on each order), [`order_build`] writes orders (`study_build`: what only imaging needs of one); [`orr`], [`oru_build`]
-//! and [`adt_build`] are the other side of the conversation, used by the simulator. All of them
-//! share [`outbound`] and write through [`build`], where every value is escaped, so no name can add a segment.
+//! What goes out: [`ack`] answers a received header ([`ack_orders`]: with a word on each order), [`order_build`] writes orders
+//! (`study_build`: what only imaging needs of one), [`adt_build`] and [`siu_build`] the news that we publish; [`orr`] and
+//! [`oru_build`] are the other side of the conversation, used by the simulator. All of them share [`outbound`] and write
+//! through [`build`], where every value is escaped, so no name can add a segment.
 //!
 //! Small parts: [`escape`], [`datetime`], [`value`] (OBX-5 by OBX-2), [`number`], [`document`], [`datatypes`] (CX, XPN, XCN,
 //! CWE …), [`patient`] (PID, PV1), [`order`] (ORC, OBR), [`specimen`] (SPM, OBR-15), [`path`] (`PID-3[1].1`), [`tree`]
@@ -53,6 +54,7 @@ pub mod patient;
 pub mod positions;
 pub mod segment;
 pub mod siu;
+pub mod siu_build;
 pub mod specimen;
 mod study_build;
 pub mod tree;

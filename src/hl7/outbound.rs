@@ -166,6 +166,12 @@ pub struct VisitOut {
     pub attending: ProviderOut,
     /// PV1-19.
     pub visit_number: String,
+    /// PV1-36, table 0112.
+    pub disposition: String,
+    /// PV1-44.
+    pub admitted_at: Option<DateTime<FixedOffset>>,
+    /// PV1-45.
+    pub discharged_at: Option<DateTime<FixedOffset>>,
 }
 
 impl VisitOut {
@@ -178,6 +184,9 @@ impl VisitOut {
             .parts(3, &[&self.location, "", "", &self.facility])
             .parts(7, &self.attending.parts())
             .parts(19, &[&self.visit_number, "", "", "", kind])
+            .text(36, &self.disposition)
+            .maybe(44, self.admitted_at.as_ref().map(format_dtm).as_deref())
+            .maybe(45, self.discharged_at.as_ref().map(format_dtm).as_deref())
             .end();
     }
 }

@@ -179,6 +179,7 @@ impl Scribe {
             facility: SERVICE.1.into(),
             attending: self.provider(),
             visit_number: format!("V{}", person.mrn),
+            ..VisitOut::default()
         }
     }
 
@@ -240,6 +241,7 @@ impl Scribe {
         AdtMessage {
             envelope: self.envelope(),
             event,
+            occurred_at: None,
             patient: person.clone(),
             visit: (!merge).then(|| self.visit(person)),
             prior_mrn: merge.then(|| person.mrn.replace('G', "H")),

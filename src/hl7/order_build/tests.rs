@@ -209,7 +209,7 @@ fn visit(order: &mut OrderMessage) -> &mut VisitOut {
 }
 
 /// The first segment of a kind, a field, a component, with escapes decoded.
-fn at(message: &Message<'_>, position: &str) -> String {
+pub(in crate::hl7) fn at(message: &Message<'_>, position: &str) -> String {
     let (segment, rest) = position.split_once('-').unwrap();
     let (field, component) = rest.split_once('.').unwrap();
     let field = message.segment(segment).unwrap().field(field.parse().unwrap());
@@ -218,7 +218,7 @@ fn at(message: &Message<'_>, position: &str) -> String {
 }
 
 /// In a line of text a line end is a blank.
-fn one_line(text: &str) -> String {
+pub(in crate::hl7) fn one_line(text: &str) -> String {
     text.replace("\r\n", "\n").replace(['\r', '\n', '\0'], " ")
 }
 
