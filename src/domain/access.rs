@@ -89,6 +89,8 @@ spelled! {
         ReadRawMessage = "read_raw_message",
         /// Run a message again, or send it again.
         ReplayMessage = "replay_message",
+        /// Tell a system that asked for it of a visit or an appointment.
+        PublishMessage = "publish_message",
         /// Deliver a message by HTTP.
         SubmitHl7 = "submit_hl7",
         /// Try a message out without storing it.
@@ -158,6 +160,7 @@ const fn roles_for(action: Action) -> &'static [Role] {
 
         Action::ReadMessage => &[LabManager, InterfaceEngineer],
         Action::ReadRawMessage | Action::ReplayMessage => &[InterfaceEngineer],
+        Action::PublishMessage => &[Service],
         Action::SubmitHl7 => &[InterfaceEngineer, Service],
         Action::PreviewHl7 => &[InterfaceEngineer],
         Action::ReadDeadLetter | Action::HandleDeadLetter => &[LabManager, InterfaceEngineer],

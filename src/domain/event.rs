@@ -6,8 +6,8 @@ mod orders;
 mod placement;
 
 pub use self::admission::{
-    Admission, AdmissionKind, AdmittedPerson, Demographics, Said, StoredPerson, VisitFacts, is_older,
-    is_somebody_else,
+    Admission, AdmissionKind, AdmittedPerson, Demographics, Said, StoredPerson, VisitFacts, has_ended,
+    is_older, is_somebody_else,
 };
 pub use self::appointment::{Appointment, AppointmentChange, AppointmentStatus};
 pub use self::orders::{Imaging, OrderControl, OrderRequest, Orders, OrdersOf, SentNumber};

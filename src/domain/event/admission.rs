@@ -70,7 +70,7 @@ impl AdmissionKind {
     pub const fn visit_status(self) -> Option<&'static str> {
         match self {
             Self::Admit | Self::Register | Self::CancelDischarge => Some("in-progress"),
-            Self::Discharge => Some("finished"),
+            Self::Discharge => Some(FINISHED),
             Self::PreAdmit => Some("planned"),
             Self::CancelAdmit => Some("cancelled"),
             _ => None,
@@ -149,6 +149,8 @@ pub struct VisitFacts {
     pub admitted_at: Option<DateTime<Utc>>,
     /// PV1-45.
     pub discharged_at: Option<DateTime<Utc>>,
+    /// PV1-36 (table 0112): where the patient went. Passed on and not kept.
+    pub disposition: Option<String>,
 }
 
 /// One person of a message.
@@ -180,6 +182,14 @@ pub struct Admission {
 /// Whether an event was recorded before what is stored. Without a time on both sides the order of arrival holds.
 pub fn is_older(recorded_at: Option<DateTime<Utc>>, stored: Option<DateTime<Utc>>) -> bool {
     recorded_at.zip(stored).is_some_and(|(event, stored)| event < stored)
+}
+
+/// The state of a visit that is over.
+const FINISHED: &str = "finished";
+
+/// Whether a visit has ended now. One that was over before has not ended again; `before` is `None` for one that was not known.
+pub fn has_ended(before: Option<&str>, after: &str) -> bool {
+    after == FINISHED && before != Some(FINISHED)
 }
 
 /// A person as stored.
@@ -238,6 +248,23 @@ mod tests {
             assert_eq!((kind.concerns_visit(), kind.visit_status(), kind.is_merge()), (visit, status, merge));
         }
         assert!("A06".parse::<AdmissionKind>().is_err());
+    }
+
+    #[test]
+    fn a_visit_ends_once() {
+        let table = [
+            (None, "finished", true),
+            (Some("in-progress"), "finished", true),
+            (Some("planned"), "finished", true),
+            (Some("cancelled"), "finished", true),
+            (Some("finished"), "finished", false),
+            (Some("finished"), "in-progress", false),
+            (Some("in-progress"), "cancelled", false),
+            (None, "in-progress", false),
+        ];
+        for (before, after, ended) in table {
+            assert_eq!(has_ended(before, after), ended, "{before:?} {after}");
+        }
     }
 
     #[test]

@@ -65,6 +65,7 @@ fn facts(visit: &Visit, account: Option<String>, zone: &Zone<'_>) -> VisitFacts 
         location: (!place.is_empty()).then(|| place.join(" ")),
         attending: visit.attending.as_ref().and_then(Provider::display),
         admitted_at: visit.admitted_at.as_ref().and_then(|time| zone.instant(time)),
+        disposition: visit.discharge_disposition.clone(),
         discharged_at: visit.discharged_at.as_ref().and_then(|time| zone.instant(time)),
     }
 }

@@ -1,6 +1,6 @@
 //! An appointment in the clinic's words.
 
-use super::{Zone, claim, notes};
+use super::{Zone, claim, notes, orders::number};
 use crate::{
     domain::event::{Appointment, AppointmentChange},
     hl7::{datatypes::Provider, siu::SiuView},
@@ -14,6 +14,8 @@ pub fn appointment(view: &SiuView, change: AppointmentChange, profile: &Profile)
     Appointment {
         change,
         number: numbers.into_iter().flatten().next().cloned().unwrap_or_default(),
+        placer: number(&view.placer),
+        filler: number(&view.filler),
         claim: view.patient.as_ref().map(claim),
         starts_at: view.starts_at.as_ref().map(|time| zone.clinical(time)),
         ends_at: view.ends_at.as_ref().and_then(|time| zone.instant(time)),

@@ -122,7 +122,8 @@ fn diagnosis(sent: &Diagnosis) -> Term {
     }
 }
 
-fn number(sent: &EntityId) -> Option<SentNumber> {
+/// A number and who gave it.
+pub(super) fn number(sent: &EntityId) -> Option<SentNumber> {
     Some(SentNumber {
         id: sent.id.clone()?.trim().to_owned(),
         namespace: sent.namespace.clone(),
