@@ -57,6 +57,7 @@ mod m0047_worklist_indexes;
 mod m0050_feed_hours;
 mod m0051_endpoint_alarms;
 mod m0052_endpoint_imports;
+mod m0053_passed_on_messages;
 
 /// Takes the steps a database lacks, and takes them back.
 pub struct Migrator;
@@ -105,6 +106,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0050_feed_hours::STEP),
             Box::new(m0051_endpoint_alarms::STEP),
             Box::new(m0052_endpoint_imports::STEP),
+            Box::new(m0053_passed_on_messages::STEP),
         ]
     }
 }

@@ -102,7 +102,8 @@ impl BookingMessage {
             ail.text(6, &self.starts_at).text(9, minutes).text(10, unit).end();
         }
         if let Some(provider) = &self.provider {
-            let aip = writer.segment("AIP").text(1, "1").parts(3, &provider.parts()).parts(4, &["", "Provider"]);
+            let aip =
+                writer.segment("AIP").text(1, "1").parts(3, &provider.parts()).parts(4, &["", "Provider"]);
             aip.text(6, &self.starts_at).text(9, minutes).text(10, unit).end();
         }
     }

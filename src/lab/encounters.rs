@@ -7,12 +7,17 @@ use super::{
     access::{self, Resource},
     error::LabError,
     page::{self, Page, PageRequest},
+    publish_news::{News, publish},
     views::EncounterView,
 };
 use crate::{
     context::{Caller, Ctx},
-    domain::access::Action,
-    store::{db, entity::encounter, patients},
+    domain::{access::Action, event::has_ended},
+    store::{
+        db::{self, Tx},
+        entity::encounter,
+        patients,
+    },
 };
 
 /// A new visit.
@@ -41,7 +46,7 @@ pub struct EncounterChange {
     pub ended_at: Option<Option<DateTime<Utc>>>,
 }
 
-/// Opens a visit. Errors: `NotFound` when the patient does not exist.
+/// Opens a visit. One that is over already is published like any other that has ended. Errors: `NotFound` when the patient does not exist.
 pub async fn open_encounter(
     ctx: &Ctx,
     caller: &Caller,
@@ -68,11 +73,15 @@ pub async fn open_encounter(
     let patients = [patient.id];
     let resource = Resource::one("encounter", row.id, &patients);
     access::wrote(ctx, &tx, caller, Action::WriteEncounter, resource).await?;
+    let published = publish_end(ctx, &tx, None, &row).await?;
     tx.commit().await?;
+    if published {
+        ctx.hints.outbox.wake();
+    }
     Ok(row.into())
 }
 
-/// Changes a visit.
+/// Changes a visit, and publishes its end.
 pub async fn update_encounter(
     ctx: &Ctx,
     caller: &Caller,
@@ -81,8 +90,8 @@ pub async fn update_encounter(
 ) -> Result<EncounterView, LabError> {
     access::permit(ctx, caller, Action::WriteEncounter, "encounter").await?;
     let tx = db::write(&ctx.db, "update_encounter").await?;
-    let row = patients::find_encounter(&*tx, id).await?.ok_or(LabError::NotFound("Encounter"))?;
-    let patient_id = row.patient_id;
+    let row = locked(&tx, id).await?;
+    let (patient_id, before) = (row.patient_id, row.status.clone());
     let mut next: encounter::ActiveModel = row.into();
     if let Some(value) = change.class {
         next.class = Set(value);
@@ -106,8 +115,32 @@ pub async fn update_encounter(
     let row = next.update(&*tx).await?;
     access::wrote(ctx, &tx, caller, Action::WriteEncounter, Resource::one("encounter", id, &[patient_id]))
         .await?;
+    let published = publish_end(ctx, &tx, Some(&before), &row).await?;
     tx.commit().await?;
+    if published {
+        ctx.hints.outbox.wake();
+    }
     Ok(row.into())
+}
+
+/// A visit, held: of two who end it at once the second finds that it has ended.
+async fn locked(tx: &Tx, id: i64) -> Result<encounter::Model, LabError> {
+    let missing = LabError::NotFound("Encounter");
+    let Some(row) = patients::find_encounter(&**tx, id).await? else { return Err(missing) };
+    patients::hold(&**tx, row.patient_id).await?;
+    patients::lock_encounter(&**tx, id).await?.ok_or(missing)
+}
+
+async fn publish_end(
+    ctx: &Ctx,
+    tx: &Tx,
+    before: Option<&str>,
+    visit: &encounter::Model,
+) -> Result<bool, LabError> {
+    if !has_ended(before, &visit.status) {
+        return Ok(false);
+    }
+    publish(ctx, tx, News::Discharge { visit, disposition: None }, None).await
 }
 
 /// One visit.

@@ -83,7 +83,7 @@ pub struct Habits {
     pub order_response: OrderResponse,
     /// Where orders have what only imaging needs.
     pub order_layout: OrderLayout,
-    /// Processing id (MSH-11) of the orders sent to it; `P` unless it is still being tried out.
+    /// Processing id (MSH-11) of what is sent to it; `P` unless it is still being tried out.
     pub processing_id: Option<String>,
     /// Codes of the tests that orders which name no laboratory come here for; any when empty.
     pub order_tests: Vec<TestCode>,
@@ -93,6 +93,8 @@ pub struct Habits {
     pub diagnosis_system: String,
     /// Whether `ack_mode` `enhanced` asks for a word of its application besides the commit acknowledgment (MSH-16).
     pub application_ack: ApplicationAck,
+    /// News that is sent to it, each named by the message that tells it.
+    pub publish: Vec<Publication>,
     /// Standard position (`OBX-11`) to the one this sender uses (`OBX-10`).
     pub positions: BTreeMap<String, String>,
     /// Directory that its files appear in.
@@ -123,6 +125,7 @@ impl Default for Habits {
             order_codes: OrderCodes::default(),
             diagnosis_system: "I10".to_owned(),
             application_ack: ApplicationAck::default(),
+            publish: Vec::new(),
             positions: BTreeMap::new(),
             directory: None,
             sftp: None,
@@ -175,6 +178,17 @@ pub enum OrderResponse {
     Orr,
     /// A plain ACK, for senders that know no other answer.
     Ack,
+}
+
+/// News that an endpoint can ask for, named by the structure of the message that tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Publication {
+    /// A visit has ended.
+    #[serde(rename = "ADT_A03")]
+    Discharge,
+    /// An appointment was booked.
+    #[serde(rename = "SIU_S12")]
+    Booking,
 }
 
 /// What MSH-16 of our messages asks for in enhanced mode (table 0155).
@@ -333,6 +347,7 @@ mod tests {
         let habits = Habits::read(&json!({})).unwrap();
         assert!(!habits.strict && !habits.ack_warnings && habits.takes_version("2.1"));
         assert_eq!(habits.processing_ids, ["P", "T", "D"]);
+        assert!(habits.publish.is_empty());
     }
 
     #[test]
@@ -352,6 +367,9 @@ mod tests {
             json!({ "order_tests": ["C\rBC"] }),
             json!({ "diagnosis_system": "" }),
             json!({ "diagnosis_system": "I|10" }),
+            json!({ "publish": ["ADT_A01"] }),
+            json!({ "publish": "ADT_A03" }),
+            json!({ "publish": ["ADT_A03", "adt_a03"] }),
             json!({ "positions": { "OBX-11": "OBR-25" } }),
             json!({ "positions": { "OBX": "OBX-3" } }),
             json!({ "silence": "on" }),

@@ -40,6 +40,8 @@ mod outside_order;
 pub mod page;
 pub mod place_order;
 pub mod preview_message;
+mod publish_news;
+mod published_message;
 pub mod pull_sftp;
 mod queue_message;
 pub mod raise_concerns;

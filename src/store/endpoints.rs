@@ -73,7 +73,7 @@ pub async fn hold_any(connection: &impl ConnectionTrait, id: i64) -> Result<Opti
     Entity::find_by_id(id).lock(LockType::NoKeyUpdate).one(connection).await
 }
 
-/// Whether orders can be sent there.
+/// Whether orders and news can be sent there.
 pub fn takes_orders(row: &Model) -> bool {
     row.enabled && row.direction != "inbound" && row.host.is_some() && row.port.is_some()
 }

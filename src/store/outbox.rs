@@ -37,6 +37,10 @@ const FIRST_OF_QUEUE: u64 = 100;
 pub const NEW_ORDER: &str = "new_order";
 /// Kind of a message that calls an order off.
 pub const CANCEL_ORDER: &str = "cancel_order";
+/// Kind of a message that tells of the end of a visit. It carries no order.
+pub const DISCHARGE: &str = "discharge";
+/// Kind of a message that tells of a new appointment. It carries no order.
+pub const BOOKING: &str = "booking";
 
 /// The oldest message that waits for an endpoint. Order is kept: nothing younger overtakes it, not even while it
 /// pauses between two tries.

@@ -1,6 +1,9 @@
 //! Patients, their identifiers and their visits.
 
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Select};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    Select, sea_query::LockType,
+};
 
 use super::entity::{encounter, patient, patient_identifier};
 
@@ -95,6 +98,20 @@ pub async fn find_encounter(
     id: i64,
 ) -> Result<Option<encounter::Model>, DbErr> {
     encounter::Entity::find_by_id(id).one(connection).await
+}
+
+/// Keeps a patient as a row that others point at until the end of the transaction: no merge moves their rows meanwhile.
+/// Whoever holds one of these rows as well takes the patient first, as a merge does.
+pub async fn hold(connection: &impl ConnectionTrait, id: i64) -> Result<(), DbErr> {
+    patient::Entity::find_by_id(id).lock(LockType::KeyShare).one(connection).await.map(|_| ())
+}
+
+/// One visit, held until the end of the transaction.
+pub async fn lock_encounter(
+    connection: &impl ConnectionTrait,
+    id: i64,
+) -> Result<Option<encounter::Model>, DbErr> {
+    encounter::Entity::find_by_id(id).lock_exclusive().one(connection).await
 }
 
 /// Makes new patients and visits count on from the highest id there is. Needed after rows with ids of their own:

@@ -52,6 +52,8 @@ struct Scope {
     orders: Vec<i64>,
     keys: Vec<String>,
     results: Vec<i64>,
+    /// Messages that pass on what it tells.
+    published: Vec<i64>,
 }
 
 /// Everything that a transaction has changed around a message so far, by table; tables of which nothing was looked at are
@@ -69,6 +71,7 @@ pub async fn row_changes(db: &Db, tx: &Tx, message: i64) -> Result<BTreeMap<Stri
     compare!(
         hl7_message: Condition::any()
             .add(hl7_message::Column::Id.eq(s.message))
+            .add(hl7_message::Column::Id.is_in(s.published.iter().copied()))
             .add(Condition::all()
                 .add(hl7_message::Column::LabOrderId.is_in(s.orders.iter().copied()))
                 .add(hl7_message::Column::Direction.eq("outbound"))),
@@ -81,7 +84,9 @@ pub async fn row_changes(db: &Db, tx: &Tx, message: i64) -> Result<BTreeMap<Stri
         lab_order: one(lab_order::Column::Id.is_in(s.orders.iter().copied())),
         lab_order_test: one(lab_order_test::Column::LabOrderId.is_in(s.orders.iter().copied())),
         lab_order_event: one(lab_order_event::Column::LabOrderId.is_in(s.orders.iter().copied())),
-        outbox: one(outbox::Column::LabOrderId.is_in(s.orders.iter().copied())),
+        outbox: Condition::any()
+            .add(outbox::Column::LabOrderId.is_in(s.orders.iter().copied()))
+            .add(outbox::Column::Hl7MessageId.is_in(s.published.iter().copied())),
         patient: one(patient::Column::Id.is_in(s.patients.iter().copied())),
         patient_identifier: one(patient_identifier::Column::PatientId.is_in(s.patients.iter().copied())),
         encounter: one(encounter::Column::PatientId.is_in(s.patients.iter().copied())),
@@ -126,6 +131,14 @@ async fn scope(tx: &Tx, message: i64) -> Result<Scope, DbErr> {
         .select_only()
         .column(lab_result::Column::Id)
         .filter(named)
+        .into_tuple()
+        .all(&**tx)
+        .await?;
+    scope.published = hl7_message::Entity::find()
+        .select_only()
+        .column(hl7_message::Column::Id)
+        .filter(hl7_message::Column::OriginalMessageId.eq(message))
+        .filter(hl7_message::Column::Direction.eq("outbound"))
         .into_tuple()
         .all(&**tx)
         .await?;

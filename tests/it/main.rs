@@ -33,6 +33,7 @@ mod outside_order_flow;
 mod peer_flow;
 mod postgres;
 mod profile_flow;
+mod publish_flow;
 mod reconcile_flow;
 mod replay_flow;
 mod replay_property;

@@ -6,6 +6,7 @@ import sys
 import agreement
 import guide
 import labs
+import news
 import orders
 import senders
 from report import Report
@@ -17,6 +18,7 @@ def check(clinic: Clinic, report: Report) -> None:
     senders.check(clinic, report)
     labs.check(clinic, report)
     orders.check(clinic, report)
+    news.check(clinic, report)
     guide.check_orders_in_sql(clinic, report)
 
 

@@ -24,6 +24,8 @@ use crate::{
     lab::{
         answer::{Reply, Verdict},
         arrival::{Arrival, Content},
+        error::LabError,
+        publish_news::Origin,
     },
     store::{
         db::{self, Tx},
@@ -182,10 +184,24 @@ impl Desk<'_> {
         Ok(ack)
     }
 
+    /// Where the news come from that this message brings.
+    fn origin(&self) -> Origin {
+        Origin { endpoint: self.arrival.profile.id.get(), message: self.message }
+    }
+
     /// Whom a claim means, by the same rule as for results.
     pub(super) async fn owner(&self, tx: &Tx, claim: &PatientClaim) -> Result<MatchOutcome, DbErr> {
         let mut known = Known::default();
         load::patients(self.ctx, tx, std::iter::once(claim), &mut known).await?;
         Ok(known.owner(claim, &self.rules.local_authority))
+    }
+}
+
+/// What a use case met, for the intake. Only a database fails here; what else can happen (a laboratory that was deleted at
+/// this moment) is over when the message comes again.
+pub(super) fn database(error: LabError) -> DbErr {
+    match error {
+        LabError::Database(error) => error,
+        other => DbErr::Custom(other.class().to_owned()),
     }
 }

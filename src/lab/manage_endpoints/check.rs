@@ -10,7 +10,7 @@ use crate::{
     hl7::{build::version_number, charset::Charset},
     lab::{
         LabError,
-        endpoint_profile::{BadHabit, Habits},
+        endpoint_profile::{BadHabit, Habits, Publication},
         order_profile::CodeMap,
     },
 };
@@ -161,12 +161,21 @@ impl Found {
                 let files = habits.directory.is_some() || habits.sftp.is_some();
                 let good = !files || settings.direction != "outbound";
                 self.unless(good, "profile", "directory and sftp are for endpoints that send to us");
+                self.publications(settings, &habits);
             }
             Err(BadHabit(why)) => self.add("profile", why),
         }
         // As JSON writes the one character that PostgreSQL cannot store.
         let storable = !settings.profile.to_string().contains("\\u0000");
         self.unless(storable, "profile", "must not contain control characters");
+    }
+
+    fn publications(&mut self, settings: &EndpointSettings, habits: &Habits) {
+        let sent_to = habits.publish.is_empty() || settings.direction != "inbound";
+        self.unless(sent_to, "profile", "publish is for endpoints that we send to");
+        let scheduling = habits.publish.contains(&Publication::Booking);
+        let too_old = scheduling && version_number(&settings.hl7_version) < Some((2, 3, 0));
+        self.unless(!too_old, "profile", "SIU_S12 is sent in version 2.3 and later");
     }
 }
 
@@ -201,7 +210,7 @@ mod tests {
     #[test]
     fn a_good_one_passes_and_each_fault_names_its_field() {
         assert!(faults(&lab(), &[]).is_empty());
-        let table: [(&str, Spoil); 23] = [
+        let table: [(&str, Spoil); 26] = [
             ("name", |s| s.name = " ".into()),
             ("name", |s| s.name = "a\rMSH".into()),
             ("direction", |s| s.direction = "sideways".into()),
@@ -230,6 +239,15 @@ mod tests {
             ("profile", |s| {
                 s.direction = "outbound".into();
                 s.profile = json!({ "directory": { "path": "/in/city" } });
+            }),
+            ("profile", |s| s.profile = json!({ "publish": ["ADT_A08"] })),
+            ("profile", |s| {
+                s.direction = "inbound".into();
+                s.profile = json!({ "publish": ["ADT_A03"] });
+            }),
+            ("profile", |s| {
+                s.hl7_version = "2.2".into();
+                s.profile = json!({ "publish": ["ADT_A03", "SIU_S12"] });
             }),
         ];
         for (expected, spoil) in table {
@@ -260,6 +278,19 @@ mod tests {
     fn a_lab_that_only_sends_needs_no_address() {
         let settings = EndpointSettings { direction: "inbound".into(), host: None, port: None, ..lab() };
         assert!(faults(&settings, &[]).is_empty());
+    }
+
+    #[test]
+    fn news_are_for_whom_we_send_to() {
+        let profile = json!({ "publish": ["ADT_A03", "SIU_S12"] });
+        for direction in ["outbound", "both"] {
+            let settings =
+                EndpointSettings { direction: direction.into(), profile: profile.clone(), ..lab() };
+            assert!(faults(&settings, &[]).is_empty(), "{direction}");
+        }
+        let profile = json!({ "publish": ["ADT_A03"] });
+        let old = EndpointSettings { hl7_version: "2.2".into(), profile, ..lab() };
+        assert!(faults(&old, &[]).is_empty());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{
 pub struct DeadLetterView {
     /// Id.
     pub id: i64,
-    /// The order it carries.
+    /// The order it carries; null for news that are published.
     pub lab_order_id: Option<i64>,
     /// The message.
     pub hl7_message_id: i64,
@@ -21,7 +21,7 @@ pub struct DeadLetterView {
     pub message_control_id: String,
     /// To whom it was to go.
     pub lis_endpoint_id: i64,
-    /// What it asks for, such as `new_order` and `cancel_order`.
+    /// What it asks for (`new_order`, `cancel_order`) or tells (`discharge`, `booking`).
     pub kind: String,
     /// Whether it had been sent before, and was to go out once more.
     pub again: bool,
@@ -73,7 +73,7 @@ pub struct DeadLetterDetail {
     /// The letter.
     #[serde(flatten)]
     pub letter: DeadLetterView,
-    /// Where its order stands.
+    /// Where its order stands; null where it carries none.
     pub order_status: Option<String>,
     /// Oldest first.
     pub tries: Vec<TryView>,

@@ -44,7 +44,8 @@ pub struct MessageView {
     pub patient_id: Option<i64>,
     /// Order it belongs to.
     pub lab_order_id: Option<i64>,
-    /// The message that this one was sent in the place of, corrected.
+    /// The message that this one was sent in the place of, corrected; of one that is published, the message that brought the
+    /// news.
     pub original_message_id: Option<i64>,
     /// Why it was refused: codes and locations, never content.
     pub error_detail: Option<String>,

@@ -64,7 +64,7 @@ pub struct Model {
     pub patient_id: Option<i64>,
     /// Order it answers or carries; no foreign key, since orders point at messages too.
     pub lab_order_id: Option<i64>,
-    /// Message this one repeats or corrects; no foreign key, so that retention may drop the
+    /// Message this one repeats or corrects, or whose news it passes on; no foreign key, so that retention may drop the
     /// older one.
     pub original_message_id: Option<i64>,
     /// Why it was refused: position and code, never content.

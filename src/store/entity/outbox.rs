@@ -13,9 +13,9 @@ pub struct Model {
     pub lis_endpoint_id: i64,
     /// What. A message waits once at a time; one that is sent again has a row for each time.
     pub hl7_message_id: i64,
-    /// Order it carries.
+    /// Order it carries; null for news that are published.
     pub lab_order_id: Option<i64>,
-    /// What it asks for, such as a new order or a cancellation.
+    /// What it asks for or tells, such as a new order, a cancellation or a discharge.
     pub kind: String,
     /// `queued`, `sent`, `dead`, `discarded` or `cancelled`.
     pub status: String,

@@ -5,10 +5,17 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::{Applied, Desk};
+use super::{Applied, Desk, database};
 use crate::{
-    domain::{event::Appointment, ids::PatientId, matching::MatchOutcome},
-    lab::intake::rows::claimed,
+    domain::{
+        event::{Appointment, AppointmentChange},
+        ids::PatientId,
+        matching::MatchOutcome,
+    },
+    lab::{
+        intake::rows::claimed,
+        publish_news::{News, publish},
+    },
     store::{
         db::Tx,
         entity::{alert_event, appointment},
@@ -16,7 +23,7 @@ use crate::{
 };
 
 impl Desk<'_> {
-    /// Makes or changes an appointment. One that was told of later already stays as it is.
+    /// Makes or changes an appointment, and publishes one that is new. One that was told of later already stays as it is.
     pub(super) async fn appointment(&self, tx: &mut Tx, told: &Appointment) -> Result<Applied, DbErr> {
         let mut applied = Applied::default();
         let patient = self.whose(tx, told, &mut applied).await?;
@@ -31,6 +38,7 @@ impl Desk<'_> {
             applied.warnings.push("older_than_stored".into());
             return Ok(applied);
         }
+        let is_booked = stored.is_none() && told.change == AppointmentChange::Booked;
         let row = if let Some(stored) = stored {
             self.fill(told, patient, stored.into_active_model()).update(&**tx).await?
         } else {
@@ -43,6 +51,10 @@ impl Desk<'_> {
             self.fill(told, patient, new).insert(&**tx).await?
         };
         tx.emit(self.event(told, &row));
+        if is_booked {
+            let news = News::Booking { patient: row.patient_id, told };
+            publish(self.ctx, tx, news, Some(self.origin())).await.map_err(database)?;
+        }
         Ok(applied)
     }
 

@@ -9,7 +9,7 @@ mod placing;
 use sea_orm::DbErr;
 
 use self::named::Named;
-use super::{Applied, Desk};
+use super::{Applied, Desk, database};
 use crate::{
     domain::{
         event::{OrderControl, OrderRequest, Orders, OrdersOf},
@@ -18,7 +18,7 @@ use crate::{
         order::TestStatus,
     },
     hl7::{ack_orders::AnsweredOrder, datatypes::EntityId},
-    lab::{LabError, answer::Verdict, translate::number_out},
+    lab::{answer::Verdict, translate::number_out},
     store::db::Tx,
 };
 
@@ -170,13 +170,4 @@ fn answer(control: &'static str, request: &OrderRequest, status: Option<TestStat
 /// What was asked is not done.
 fn refusal(request: &OrderRequest) -> AnsweredOrder {
     answer(request.control.map_or("UA", OrderControl::refusal), request, None)
-}
-
-/// What a use case met, for the intake. Only a database fails here; what else can happen (a laboratory that was deleted at
-/// this moment) is over when the message comes again.
-fn database(error: LabError) -> DbErr {
-    match error {
-        LabError::Database(error) => error,
-        other => DbErr::Custom(other.class().to_owned()),
-    }
 }

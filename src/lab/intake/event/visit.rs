@@ -1,10 +1,14 @@
 //! Visits as an ADT feed tells of them.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select,
+};
 
-use super::{Applied, Desk};
+use super::{Applied, Desk, database};
 use crate::{
-    domain::event::{Admission, AdmissionKind, AdmittedPerson, VisitFacts, is_older},
+    domain::event::{Admission, AdmissionKind, AdmittedPerson, VisitFacts, has_ended, is_older},
+    lab::publish_news::{News, publish},
     store::{
         db::Tx,
         entity::encounter::{self, Column},
@@ -12,7 +16,7 @@ use crate::{
 };
 
 impl Desk<'_> {
-    /// Opens, moves, ends or corrects a visit. One that was told of later already stays as it is.
+    /// Opens, moves, ends or corrects a visit, and publishes its end. One that was told of later already stays as it is.
     pub(super) async fn visit(
         &self,
         tx: &Tx,
@@ -23,7 +27,8 @@ impl Desk<'_> {
     ) -> Result<(), DbErr> {
         let nothing = VisitFacts::default();
         let facts = person.visit.as_ref().unwrap_or(&nothing);
-        let found = visit_of(tx, patient, facts.number.as_deref()).await?;
+        // Held: of two who end it at once the second finds that it has ended.
+        let found = visits_of(patient, facts.number.as_deref()).lock_exclusive().one(&**tx).await?;
         let opens =
             matches!(told.kind, AdmissionKind::Admit | AdmissionKind::Register | AdmissionKind::PreAdmit);
         let row = match found {
@@ -45,7 +50,13 @@ impl Desk<'_> {
         if row.is_none() && !opens {
             applied.warnings.push("visit_unknown".into());
         }
-        self.write_visit(tx, told, facts, patient, row).await
+        let before = row.as_ref().map(|row| row.status.clone());
+        let visit = self.write_visit(tx, told, facts, patient, row).await?;
+        if has_ended(before.as_deref(), &visit.status) {
+            let news = News::Discharge { visit: &visit, disposition: facts.disposition.as_deref() };
+            publish(self.ctx, tx, news, Some(self.origin())).await.map_err(database)?;
+        }
+        Ok(())
     }
 
     async fn write_visit(
@@ -55,7 +66,7 @@ impl Desk<'_> {
         facts: &VisitFacts,
         patient: i64,
         row: Option<encounter::Model>,
-    ) -> Result<(), DbErr> {
+    ) -> Result<encounter::Model, DbErr> {
         let now = self.ctx.clock.now();
         let is_new = row.is_none();
         let mut next = row.map_or_else(
@@ -73,7 +84,7 @@ impl Desk<'_> {
         fill(&mut next, told, facts);
         next.last_event_at = Set(told.recorded_at);
         next.updated_at = Set(now);
-        if is_new { next.insert(&**tx).await } else { next.update(&**tx).await }.map(|_| ())
+        if is_new { next.insert(&**tx).await } else { next.update(&**tx).await }
     }
 }
 
@@ -108,9 +119,12 @@ pub(super) async fn visit_of(
     patient: i64,
     number: Option<&str>,
 ) -> Result<Option<encounter::Model>, DbErr> {
-    let mut query = encounter::Entity::find().filter(Column::PatientId.eq(patient));
-    if let Some(number) = number {
-        query = query.filter(Column::VisitNumber.eq(number));
-    }
-    query.order_by_desc(Column::Id).one(&**tx).await
+    visits_of(patient, number).one(&**tx).await
+}
+
+/// Visits of a patient, under a number if there is one, the last one first.
+fn visits_of(patient: i64, number: Option<&str>) -> Select<encounter::Entity> {
+    let query = encounter::Entity::find().filter(Column::PatientId.eq(patient));
+    let query = number.into_iter().fold(query, |query, number| query.filter(Column::VisitNumber.eq(number)));
+    query.order_by_desc(Column::Id)
 }
