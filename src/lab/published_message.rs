@@ -30,7 +30,7 @@ pub(super) struct Address<'a> {
 impl Address<'_> {
     fn envelope(&self) -> Envelope {
         let profile = OrderProfile::of(self.endpoint);
-        let control_id = control_id('P', self.now, self.message);
+        let control_id = control_id('P', self.now, self.message.unsigned_abs());
         envelope(self.config, (self.endpoint, &profile), control_id, self.local(self.now))
     }
 

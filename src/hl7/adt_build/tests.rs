@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 const VERSIONS: [&str; 6] = ["2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.8"];
 
-fn time(text: &str) -> Option<DateTime<FixedOffset>> {
-    Some(DateTime::parse_from_rfc3339(text).unwrap())
+fn time(text: &str) -> DateTime<FixedOffset> {
+    DateTime::parse_from_rfc3339(text).unwrap()
 }
 
 fn discharge(version: &str) -> AdtMessage {
@@ -16,8 +16,8 @@ fn discharge(version: &str) -> AdtMessage {
     let visit = VisitOut {
         attending: ProviderOut::from_text("17^Grey^Ada"),
         disposition: "01".into(),
-        admitted_at: time("2024-03-10T08:00:00+01:00"),
-        discharged_at: time("2024-03-15T10:00:00+01:00"),
+        admitted_at: Some(time("2024-03-10T08:00:00+01:00")),
+        discharged_at: Some(time("2024-03-15T10:00:00+01:00")),
         ..order.visit.unwrap()
     };
     AdtMessage {
