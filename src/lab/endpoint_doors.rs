@@ -10,6 +10,9 @@ pub use sftp::{After, SftpDoor};
 
 use crate::domain::watched::Pattern;
 
+/// What is said of a directory that went away, whenever that is noticed.
+pub(super) const DIRECTORY_GONE: &str = "the directory is not there or cannot be read";
+
 /// Longest pause between two looks, in seconds: a day.
 const LONGEST_POLL: u64 = 86_400;
 
@@ -62,7 +65,7 @@ pub fn resolve(path: &Path, root: Option<&Path>) -> Result<PathBuf, &'static str
     if !path.starts_with(root) && !path.starts_with(&real_root) {
         return Err(OUTSIDE);
     }
-    let real = path.canonicalize().map_err(|_| "the directory is not there or cannot be read")?;
+    let real = path.canonicalize().map_err(|_| DIRECTORY_GONE)?;
     if !real.starts_with(&real_root) || real == real_root {
         return Err(OUTSIDE);
     }

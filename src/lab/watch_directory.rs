@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     LabError,
     door_state::Telling,
-    endpoint_doors::{DirectoryDoor, resolve},
+    endpoint_doors::{DIRECTORY_GONE, DirectoryDoor, resolve},
     endpoint_profile::Habits,
     reception::Reception,
     take_file::{Ended, FileTrouble, take_file},
@@ -192,6 +192,8 @@ fn words(error: &io::Error) -> String {
         ErrorKind::PermissionDenied => "not allowed to read, write or rename in the directory".to_owned(),
         ErrorKind::NotADirectory => "done, error or .work in it is not a directory".to_owned(),
         ErrorKind::InvalidFilename => "a file name is too long".to_owned(),
+        // A file that is gone is somebody else's; what else is missing went with the directory, between two steps of a look.
+        ErrorKind::NotFound => DIRECTORY_GONE.to_owned(),
         ErrorKind::Unsupported => "the file system has no locks".to_owned(),
         ErrorKind::CrossesDevices => {
             "done, error and .work must be on the file system of the directory".to_owned()
@@ -227,5 +229,16 @@ pub(super) async fn check_directory(
     match timeout(SHOW_WITHIN, spawn_blocking(check)).await {
         Ok(Ok(checked)) => checked,
         _ => Err("the directory does not answer"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_goes_away_in_a_look_is_told_of_as_one_that_was_gone_before() {
+        assert_eq!(words(&ErrorKind::NotFound.into()), DIRECTORY_GONE);
+        assert_eq!(words(&ErrorKind::TimedOut.into()), "files cannot be taken: timed out");
     }
 }

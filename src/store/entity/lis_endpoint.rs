@@ -72,11 +72,11 @@ pub struct Model {
     /// Our test codes and what the peer orders them by.
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub code_map: Option<Json>,
+    /// Up to which message (`hl7_messages.id`) what it sends was counted into `feed_hours`.
+    pub heard_to_id: i64,
     /// Entry of the operator's file that it was last imported from, as JSON.
     #[sea_orm(column_type = "Text", nullable)]
     pub imported_entry: Option<String>,
-    /// Up to which message (`hl7_messages.id`) what it sends was counted into `feed_hours`.
-    pub heard_to_id: i64,
 }
 
 super::plain_entity!("lis_endpoint");
