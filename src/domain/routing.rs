@@ -9,6 +9,8 @@ pub struct Laboratory {
     pub is_default: bool,
     /// Whether it makes pictures and has places for what only they need.
     pub images: bool,
+    /// Whether it is told of news, and so may be no laboratory at all.
+    pub is_told_news: bool,
     /// Codes of the tests it does; empty: any.
     pub tests: Vec<String>,
 }
@@ -45,7 +47,7 @@ pub enum Route {
 
 /// A laboratory that names every test of the order, else one that takes anything. Among several that name them the default
 /// is preferred, then the oldest: all of them were set up to do it. Among several that take anything only the default will
-/// do.
+/// do; one that is told of news does not count beside one that is not.
 pub fn route(laboratories: &[Laboratory], ordered: Ordered<'_>) -> Route {
     let concerned = concerned(laboratories, ordered.is_imaging);
     let naming: Vec<_> = concerned.iter().filter(|lab| lab.names_all(ordered.codes)).collect();
@@ -54,9 +56,14 @@ pub fn route(laboratories: &[Laboratory], ordered: Ordered<'_>) -> Route {
     if let Some(lab) = preferred.or(oldest) {
         return Route::To(lab.id);
     }
-    let general: Vec<_> = concerned.iter().filter(|lab| lab.tests.is_empty()).collect();
-    match (general.iter().find(|lab| lab.is_default), general.as_slice()) {
-        (Some(lab), _) | (None, [lab]) => Route::To(lab.id),
+    let mut general: Vec<&Laboratory> =
+        concerned.iter().copied().filter(|lab| lab.tests.is_empty()).collect();
+    let default = general.iter().copied().find(|lab| lab.is_default);
+    if general.iter().any(|lab| !lab.is_told_news) {
+        general.retain(|lab| !lab.is_told_news);
+    }
+    match (default, general.as_slice()) {
+        (Some(lab), _) | (None, &[lab]) => Route::To(lab.id),
         (None, []) if !concerned.is_empty() => Route::Apart,
         (None, _) => Route::Undecided,
     }
@@ -83,7 +90,7 @@ mod tests {
 
     fn lab(id: i64, tests: &[&str]) -> Laboratory {
         let tests = tests.iter().map(|&test| test.to_owned()).collect();
-        Laboratory { id, is_default: false, images: false, tests }
+        Laboratory { id, is_default: false, images: false, is_told_news: false, tests }
     }
 
     fn imaging(id: i64, tests: &[&str]) -> Laboratory {
@@ -139,6 +146,16 @@ mod tests {
         let labs = [lab(1, &[]), lab(2, &[]), lab(3, &["CULT"])];
         assert_eq!(route(&labs, &["CBC"]), Route::Undecided);
         assert_eq!(route(&labs, &["CULT"]), Route::To(3));
+    }
+
+    #[test]
+    fn who_is_told_news_does_not_stand_in_the_way() {
+        let told = |id| Laboratory { is_told_news: true, ..lab(id, &[]) };
+        assert_eq!(route(&[lab(1, &[]), told(2)], &["CBC"]), Route::To(1));
+        assert_eq!(route(&[lab(1, &[]), Laboratory { is_default: true, ..told(2) }], &["CBC"]), Route::To(2));
+        assert_eq!(route(&[told(2)], &["CBC"]), Route::To(2));
+        assert_eq!(route(&[told(1), told(2)], &["CBC"]), Route::Undecided);
+        assert_eq!(route(&[lab(1, &[]), lab(2, &[]), told(3)], &["CBC"]), Route::Undecided);
     }
 
     #[test]

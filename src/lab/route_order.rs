@@ -87,6 +87,7 @@ fn laboratory(row: &lis_endpoint::Model) -> Laboratory {
         id: row.id,
         is_default: row.is_default,
         images: habits.order_layout == OrderLayout::Medsynapse23,
+        is_told_news: !habits.publish.is_empty(),
         tests: habits.order_tests.into_iter().map(String::from).collect(),
     }
 }
