@@ -9,6 +9,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use super::line;
 use crate::{
     hl7::{
         ack::Reply,
@@ -79,8 +80,7 @@ impl Connection {
     }
 
     fn over(stream: TcpStream) -> Self {
-        // One small frame, then waiting: Nagle would hold the frame's tail back. Failing to set it costs speed only.
-        let _ = stream.set_nodelay(true);
+        line::prepare(&stream);
         Self {
             stream,
             framer: Framer::new(MAX_REPLY),

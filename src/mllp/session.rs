@@ -12,6 +12,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::line;
 use crate::{
     hl7::frame::{Frame, Framer, wrap},
     lab::{
@@ -26,8 +27,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Serves a connection until the sender leaves, breaks a limit, or the service stops.
 pub(super) async fn run(stream: TcpStream, peer: SocketAddr, door: Reception, stop: CancellationToken) {
-    // Answers are small and awaited: they must not be held back. Failing to set it costs speed only.
-    let _ = stream.set_nodelay(true);
+    line::prepare(&stream);
     let (reader, writer) = stream.into_split();
     let framer = Framer::new(door.ctx.config.max_message_size);
     let mut session = Session { door, peer, reader, writer, framer, frames: Vec::new(), frame_since: None };
