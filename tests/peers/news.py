@@ -39,7 +39,7 @@ def check(clinic: Clinic, report: Report) -> None:
             with report.check(f"hl7apy: parse_message reads every position of a booking in {version}"):
                 with MLLPClient("127.0.0.1", clinic.mllp_port) as client:
                     client.socket.settimeout(15)
-                    accepted(client.send_message(BOOKING.format(number=number)), f"NEWS{number}")
+                    accepted(client.send_message(BOOKING.format(number=number)), f"NEWS{number}", "S12")
                 check_booking(version, number, received.get(timeout=DEADLINE_S).decode())
             # It takes no orders of the checks that follow.
             clinic.request("PATCH", f"/api/lis-endpoints/{endpoint}", {"enabled": False})
