@@ -17,6 +17,8 @@ pub(crate) struct CreateTable {
     /// Name and columns of what must not occur twice. Both engines hold NULLs apart, so a nullable
     /// column would let the same thing in twice; none may stand here.
     pub(crate) unique: &'static [(&'static str, &'static [&'static str])],
+    /// The same among the rows that meet a condition, which comes last.
+    pub(crate) unique_among: &'static [(&'static str, &'static [&'static str], &'static str)],
     /// Columns of indexes for the questions people ask.
     pub(crate) indexes: &'static [&'static [&'static str]],
     /// Columns of indexes over the rows that meet a condition, for questions about few rows of many: what is not
@@ -31,6 +33,7 @@ pub(crate) const EMPTY: CreateTable = CreateTable {
     columns: Vec::new,
     foreign_keys: &[],
     unique: &[],
+    unique_among: &[],
     indexes: &[],
     partial: &[],
 };
@@ -83,6 +86,9 @@ impl CreateTable {
 
     fn index_statements(&self) -> Vec<IndexCreateStatement> {
         let unique = self.unique.iter().map(|(name, columns)| self.index(name, columns).unique().to_owned());
+        let among = self.unique_among.iter().map(|(name, columns, condition)| {
+            self.index(name, columns).unique().and_where(Expr::cust(*condition)).to_owned()
+        });
         let plain = self.indexes.iter().map(|columns| {
             let name = format!("idx_{}_{}", self.table, columns.join("_"));
             self.index(&name, columns)
@@ -91,7 +97,7 @@ impl CreateTable {
             let name = format!("idx_{}_{}_some", self.table, columns.join("_"));
             self.index(&name, columns).and_where(Expr::cust(*condition)).to_owned()
         });
-        unique.chain(plain).chain(partial).collect()
+        unique.chain(among).chain(plain).chain(partial).collect()
     }
 
     fn index(&self, name: &str, columns: &[&'static str]) -> IndexCreateStatement {
@@ -115,6 +121,7 @@ mod tests {
         columns: || vec![id(), text("name"), opt(text("nickname"))],
         foreign_keys: &[("parent_id", "parents")],
         unique: &[("uq_children_name", &["name"])],
+        unique_among: &[("uq_children_nickname", &["nickname"], "parent_id = 1")],
         indexes: &[&["nickname", "id"]],
         partial: &[(&["parent_id"], "nickname IS NOT NULL")],
     };
@@ -151,6 +158,7 @@ mod tests {
             indexes,
             [
                 r#"CREATE UNIQUE INDEX "uq_children_name" ON "children" ("name")"#,
+                r#"CREATE UNIQUE INDEX "uq_children_nickname" ON "children" ("nickname") WHERE parent_id = 1"#,
                 r#"CREATE INDEX "idx_children_nickname_id" ON "children" ("nickname", "id")"#,
                 r#"CREATE INDEX "idx_children_parent_id_some" ON "children" ("parent_id") WHERE nickname IS NOT NULL"#,
             ]

@@ -55,6 +55,7 @@ pub(crate) const STEP: CreateTable = CreateTable {
         // The control id first: it alone tells nearly every message apart, and it is what people look for.
         ("uq_hl7_messages_resend", &["message_control_id", "lis_endpoint_id", "direction", "message_hash"]),
     ],
+    unique_among: &[],
     indexes: &[&["lis_endpoint_id", "id"], &["received_at"]],
     partial: &[
         (&["patient_id", "id"], "patient_id IS NOT NULL"),

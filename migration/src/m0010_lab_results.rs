@@ -71,6 +71,7 @@ pub(crate) const STEP: CreateTable = CreateTable {
         // report would cost a third of the insert.
     ],
     unique: &[("uq_lab_results_version", &["result_key", "version"])],
+    unique_among: &[],
     indexes: &[&["patient_id", "is_current", "id"], &["hl7_message_id"]],
     partial: &[(&["lab_order_id"], "lab_order_id IS NOT NULL"), (&["is_critical", "id"], "is_critical")],
 };
