@@ -78,7 +78,7 @@ impl NewOrder {
     }
 }
 
-fn text<T: Into<String>>(
+pub(super) fn text<T: Into<String>>(
     field: &'static str,
     text: &str,
     check: fn(&str) -> Result<T, TextError>,

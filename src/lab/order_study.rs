@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::{
     access::{self, Resource},
     error::LabError,
+    new_order::text,
     order_progress::Cause,
     outside_order::{self, Outside, turn},
     place_order::wait_for_lab,
@@ -121,25 +122,25 @@ pub async fn order_study(
 
 /// The study as a request of somebody else's system, or the first field at fault.
 fn request(new: &NewStudy) -> Result<OrderRequest, LabError> {
-    let description = text("study.description", Some(&new.description))?;
-    let code = new.code.as_deref().map(|code| checked("study.code", TestCode::new(code))).transpose()?;
+    let description = words("study.description", Some(&new.description))?;
+    let code = new.code.as_deref().map(|code| text("study.code", code, TestCode::new)).transpose()?;
     let code = match (code, &description) {
         (Some(code), _) => code,
-        (None, Some(name)) => checked("study.description", TestCode::new(name))?,
+        (None, Some(name)) => text("study.description", name, TestCode::new)?,
         (None, None) => return Err(LabError::invalid("study.description", "must not be empty")),
     };
     let number = new.accession_number.as_deref();
-    let number = number.map(|number| checked("accessionNumber", OrderNumber::new(number))).transpose()?;
+    let number = number.map(|number| text("accessionNumber", number, OrderNumber::new)).transpose()?;
     let provider = new.provider.as_deref();
-    let provider = provider.map(|name| checked("orderingProvider", ProviderName::new(name))).transpose()?;
+    let provider = provider.map(|name| text("orderingProvider", name, ProviderName::new)).transpose()?;
     let imaging = Imaging {
         accession_number: number.clone(),
         procedure_code: code.clone(),
         procedure: description.clone(),
-        modality: text("study.modality", new.modality.as_deref())?,
+        modality: words("study.modality", new.modality.as_deref())?,
         priority: new.priority.clone(),
         order_status: Some(OrderControl::New.to_string()),
-        ae_title: text("scheduling.aeTitle", new.ae_title.as_deref())?,
+        ae_title: words("scheduling.aeTitle", new.ae_title.as_deref())?,
         scheduled_at: new.scheduled_at,
         ..Imaging::default()
     };
@@ -163,11 +164,7 @@ fn priority(sent: Option<&str>) -> Result<&'static str, LabError> {
     }
 }
 
-fn checked<T: Into<String>>(field: &'static str, text: Result<T, TextError>) -> Result<String, LabError> {
-    text.map(Into::into).map_err(|fault| LabError::invalid(field, fault.to_string()))
-}
-
-fn text(field: &'static str, text: Option<&str>) -> Result<Option<String>, LabError> {
+fn words(field: &'static str, text: Option<&str>) -> Result<Option<String>, LabError> {
     let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
     if text.chars().any(char::is_control) {
         return Err(LabError::invalid(field, TextError::Invisible.to_string()));
@@ -199,7 +196,7 @@ async fn ordered_before(
     request: &OrderRequest,
 ) -> Result<Option<lab_order::Model>, LabError> {
     let Some(number) = &request.placer else { return Ok(None) };
-    orders::lock_key(tx, turn(source)).await?;
+    tx.take_turn(turn(source)).await?;
     let mut tests = orders::tests_by_outside_number(&**tx, std::slice::from_ref(&number.id)).await?;
     tests.retain(|(_, of)| *of == source);
     let Some((test, _)) = tests.first() else { return Ok(None) };

@@ -19,7 +19,6 @@ use crate::{
         order::{CancelRoute, OrderStatus, TestStatus},
         routing::Ordered,
     },
-    security::sha256,
     store::{
         db::Tx,
         endpoints,
@@ -32,8 +31,7 @@ use crate::{
 /// once, because who gave its number need not be said.
 pub(super) fn turn(source: Option<i64>) -> i64 {
     let whose = source.map_or_else(|| "this house".to_owned(), |id| format!("endpoint {id}"));
-    let digest = sha256(format!("orders of {whose}").as_bytes());
-    digest.iter().take(8).fold(0, |number, byte| (number << 8) | i64::from(*byte))
+    place_order::turn_of(&format!("orders of {whose}"))
 }
 
 /// An order from outside.

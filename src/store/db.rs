@@ -230,6 +230,16 @@ impl Tx {
         self.transaction.get_database_backend() == DbBackend::Postgres
     }
 
+    /// Waits until no other transaction has the turn of this number, and keeps it until the end of this one. SQLite has one
+    /// writer anyway.
+    pub async fn take_turn(&self, number: i64) -> Result<(), DbErr> {
+        if self.is_postgres() {
+            let lock = format!("SELECT pg_advisory_xact_lock({number})");
+            self.transaction.execute_unprepared(&lock).await?;
+        }
+        Ok(())
+    }
+
     /// Makes the changes durable, then wakes the readers of the events.
     pub async fn commit(mut self) -> Result<Receipt, DbErr> {
         let wakes = !self.events.is_empty();

@@ -11,8 +11,8 @@ use super::{
     entity::lis_endpoint::{Column, Entity, Model},
 };
 
-/// Key of the advisory lock under which one process at a time imports endpoints.
-const IMPORT_LOCK: i64 = 0x504d_535f_494d; // "PMS_IM"
+/// The turn in which one process at a time imports endpoints.
+const IMPORT_TURN: i64 = 0x504d_535f_494d; // "PMS_IM"
 
 /// Endpoints that were not deleted. The loopback sender's row 0 is not one.
 pub async fn all(connection: &impl ConnectionTrait) -> Result<Vec<Model>, DbErr> {
@@ -29,13 +29,9 @@ pub async fn with_deleted(connection: &impl ConnectionTrait) -> Result<Vec<Model
     Entity::find().filter(Column::Id.ne(0)).order_by_asc(Column::Id).all(connection).await
 }
 
-/// Waits until no other transaction imports endpoints, and keeps others from it until the end of this one. SQLite has one
-/// writer anyway.
+/// Lets one transaction at a time import endpoints.
 pub async fn take_turn_to_import(tx: &Tx) -> Result<(), DbErr> {
-    if tx.is_postgres() {
-        tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({IMPORT_LOCK})")).await?;
-    }
-    Ok(())
+    tx.take_turn(IMPORT_TURN).await
 }
 
 /// Keeps the entry that an endpoint was imported from.

@@ -8,7 +8,6 @@ use sea_orm::{
 
 use super::{
     bulk::is_one_of,
-    db::Tx,
     entity::{lab_order, lab_order_event, lab_order_test, lab_result, test_catalog},
 };
 
@@ -36,15 +35,6 @@ pub async fn find_by_key(
         .order_by_asc(lab_order::Column::Id)
         .one(connection)
         .await
-}
-
-/// Lets one transaction at a time use an idempotency key, given as a number. No unique index can do it: the column is
-/// empty for most orders. SQLite has one writer anyway.
-pub async fn lock_key(tx: &Tx, key: i64) -> Result<(), DbErr> {
-    if tx.is_postgres() {
-        tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({key})")).await?;
-    }
-    Ok(())
 }
 
 /// Orders that wait because there was no lab to send them to.

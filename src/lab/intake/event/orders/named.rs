@@ -52,7 +52,7 @@ impl Named {
         let outside = numbers(told, is_placers);
         let mut tests = Vec::new();
         if !outside.is_empty() {
-            orders::lock_key(tx, turn(Some(source))).await?;
+            tx.take_turn(turn(Some(source))).await?;
             tests = orders::tests_by_outside_number(&**tx, &outside).await?;
             tests.retain(|(_, of)| *of == Some(source));
         }
