@@ -1,7 +1,7 @@
 //! An order as the message a lab gets. Pure: rows in, bytes out.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod trial;
 
 use chrono::{DateTime, Utc};
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    domain::event::{Imaging, Placement},
+    domain::event::Placement,
     hl7::{
         datetime::format_dtm,
         orm::{
@@ -68,9 +68,9 @@ fn order_message(
     let envelope =
         envelope(config, (endpoint, &profile), order_control_id(action, now, order.id), local(endpoint, now));
     let diagnoses = strings(&order.diagnosis_codes).into_iter();
-    let studies = studies(parts, profile.layout);
+    let is_imaging = profile.layout == OrderLayout::Medsynapse23;
     let tests = parts.tests.iter().map(|row| {
-        let study = studies.as_ref().map(|all| study(all, row.position, endpoint));
+        let study = is_imaging.then(|| study(order, row.position, endpoint));
         profile.service(TestOut { study, ..test(row, parts.catalogue) })
     });
     OrderMessage {
@@ -126,25 +126,17 @@ fn test(row: &lab_order_test::Model, catalogue: &[test_catalog::Model]) -> TestO
     }
 }
 
-/// What only imaging needs of each test, for a receiver that has places for it.
-fn studies(parts: &Parts<'_>, layout: OrderLayout) -> Option<Vec<Imaging>> {
-    let stated = || parts.order.imaging.as_ref().map(Placement::studies).unwrap_or_default();
-    (layout == OrderLayout::Medsynapse23).then(stated)
-}
-
 /// The study of a test; an order that says nothing of imaging has none, and its number stands for the accession number.
-fn study(all: &[Imaging], position: i32, endpoint: &lis_endpoint::Model) -> StudyOut {
-    let nth = usize::try_from(position - 1).ok();
-    let Some(study) = nth.and_then(|nth| all.get(nth)) else { return StudyOut::default() };
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+fn study(order: &lab_order::Model, position: i32, endpoint: &lis_endpoint::Model) -> StudyOut {
+    let Some(study) = Placement::study(order.imaging.as_ref(), position) else { return StudyOut::default() };
     let starts_at = study.scheduled_at.map(|at| format_dtm(&local(endpoint, at)));
     StudyOut {
-        accession: text(&study.accession_number),
-        station: text(&study.station),
-        location: text(&study.location),
-        ae_title: text(&study.ae_title),
-        modality: text(&study.modality),
-        starts_at: starts_at.or_else(|| study.scheduled_at_text.clone()).unwrap_or_default(),
+        accession: study.accession_number.unwrap_or_default(),
+        station: study.station.unwrap_or_default(),
+        location: study.location.unwrap_or_default(),
+        ae_title: study.ae_title.unwrap_or_default(),
+        modality: study.modality.unwrap_or_default(),
+        starts_at: starts_at.or(study.scheduled_at_text).unwrap_or_default(),
     }
 }
 

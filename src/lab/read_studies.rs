@@ -102,13 +102,9 @@ async fn accession(ctx: &Ctx, report: &lab_report::Model) -> Result<Option<Strin
         None => None,
     };
     let tests = orders::tests_of(ctx.db.reader(), report.lab_order_id.as_slice()).await?;
-    let nth =
-        tests.iter().find(|test| Some(test.id) == report.lab_order_test_id).map(|test| test.position - 1);
-    let all = order.and_then(|order| order.imaging).map(|imaging| Placement::studies(&imaging));
-    let study = nth
-        .and_then(|nth| usize::try_from(nth).ok())
-        .zip(all)
-        .and_then(|(nth, all)| all.into_iter().nth(nth));
+    let test = tests.iter().find(|test| Some(test.id) == report.lab_order_test_id);
+    let study =
+        order.zip(test).and_then(|(order, test)| Placement::study(order.imaging.as_ref(), test.position));
     let stated = study.and_then(|study| study.accession_number);
     Ok(stated.or_else(|| report.filler_order_number.clone()).or_else(|| report.placer_order_number.clone()))
 }

@@ -146,6 +146,12 @@ impl Placement {
         std::iter::once(imaging).chain(further).filter_map(read).collect()
     }
 
+    /// The study of the test at a position, from 1.
+    pub fn study(imaging: Option<&Value>, position: i32) -> Option<Imaging> {
+        let nth = usize::try_from(position - 1).ok()?;
+        Self::studies(imaging?).into_iter().nth(nth)
+    }
+
     /// When the last of it is to be done, where that is said.
     pub fn scheduled_at(&self) -> Option<DateTime<Utc>> {
         self.imaging.iter().filter_map(|imaging| imaging.scheduled_at).max()
@@ -287,6 +293,8 @@ mod tests {
         let read: Vec<_> =
             Placement::studies(&both).into_iter().map(|study| study.modality.unwrap()).collect();
         assert_eq!(read, ["CT", "MR"]);
+        let at = |position| Placement::study(Some(&both), position).and_then(|study| study.modality);
+        assert_eq!([0, 1, 2, 3].map(at), [None, Some("CT".to_owned()), Some("MR".to_owned()), None]);
         assert!(Placement::studies(&Value::Null).is_empty());
     }
 

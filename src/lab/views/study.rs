@@ -169,11 +169,9 @@ pub(in crate::lab) fn studies<'t>(
     tests: &'t [lab_order_test::Model],
     patient: &patient::Model,
 ) -> Vec<(&'t lab_order_test::Model, StudyView)> {
-    let all = order.imaging.as_ref().map(Placement::studies).unwrap_or_default();
     let own = tests.iter().filter(|test| test.lab_order_id == order.id);
     own.map(|test| {
-        let nth = usize::try_from(test.position - 1).ok();
-        let imaging = nth.and_then(|nth| all.get(nth)).cloned().unwrap_or_default();
+        let imaging = Placement::study(order.imaging.as_ref(), test.position).unwrap_or_default();
         (test, study(order, test, imaging, patient))
     })
     .collect()
