@@ -6,6 +6,18 @@ use super::datetime::{format_date, format_dtm};
 use super::message::Delimiters;
 use chrono::{DateTime, FixedOffset, NaiveDate};
 
+/// A number in digits and capital letters: so that much fits into MSH-10.
+pub fn base36(mut number: u64) -> String {
+    let mut digits = Vec::new();
+    loop {
+        digits.push(char::from_digit((number % 36) as u32, 36).unwrap_or('0').to_ascii_uppercase());
+        number /= 36;
+        if number == 0 {
+            return digits.into_iter().rev().collect();
+        }
+    }
+}
+
 /// MSH of a message we send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {

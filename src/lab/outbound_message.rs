@@ -9,7 +9,7 @@ use crate::{
     hl7::{
         charset::{self, Charset},
         message::Delimiters,
-        outbound::{Envelope, PersonOut, ProviderOut, VisitOut},
+        outbound::{Envelope, PersonOut, ProviderOut, VisitOut, base36},
     },
     store::entity::{encounter, lis_endpoint, patient, patient_identifier},
 };
@@ -123,17 +123,6 @@ pub(super) fn visit(row: &encounter::Model, facility: &str) -> VisitOut {
 pub(super) fn control_id(letter: char, now: DateTime<Utc>, number: u64) -> String {
     let time = base36(now.timestamp_millis().unsigned_abs());
     format!("{letter}{time:0>9}{}", base36(number))
-}
-
-fn base36(mut number: u64) -> String {
-    let mut digits = Vec::new();
-    loop {
-        digits.push(char::from_digit((number % 36) as u32, 36).unwrap_or('0').to_ascii_uppercase());
-        number /= 36;
-        if number == 0 {
-            return digits.into_iter().rev().collect();
-        }
-    }
 }
 
 #[cfg(test)]

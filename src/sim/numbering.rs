@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 
+use crate::hl7::outbound::base36;
+
 /// Gives numbers: a run's mark, then a count. 20 characters at most, the length of MSH-10 before version 2.6.
 pub(super) struct Numbering {
     run: String,
@@ -20,18 +22,6 @@ impl Numbering {
     /// The next number, marked with the letter of its kind.
     pub(super) fn next(&self, kind: char) -> String {
         format!("{kind}{}{}", self.run, base36_padded(self.next.fetch_add(1, Ordering::Relaxed)))
-    }
-}
-
-/// Digits and capital letters.
-pub(super) fn base36(mut number: u64) -> String {
-    let mut digits = Vec::new();
-    loop {
-        digits.push(char::from_digit((number % 36) as u32, 36).unwrap_or('0').to_ascii_uppercase());
-        number /= 36;
-        if number == 0 {
-            return digits.into_iter().rev().collect();
-        }
     }
 }
 

@@ -24,12 +24,13 @@ use tokio::time::{Instant, sleep_until};
 
 pub use self::report::{Latency, Report};
 use self::{http::Target, line::Line, report::Tally, template::Template};
-use super::numbering::base36;
+
 use crate::{
     clock::Clock,
     hl7::{
         batch::{self, Piece},
         frame::Frame,
+        outbound::base36,
     },
 };
 
