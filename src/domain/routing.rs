@@ -48,7 +48,7 @@ pub enum Route {
 /// A laboratory that names every test of the order, else one that takes anything. Among several that name them the default
 /// is preferred, then the oldest: all of them were set up to do it. Among several that take anything only the default will
 /// do; one that is told of news does not count beside one that is not.
-pub fn route(laboratories: &[Laboratory], ordered: Ordered<'_>) -> Route {
+pub fn route(laboratories: &[&Laboratory], ordered: Ordered<'_>) -> Route {
     let concerned = concerned(laboratories, ordered.is_imaging);
     let naming: Vec<_> = concerned.iter().filter(|lab| lab.names_all(ordered.codes)).collect();
     let preferred = naming.iter().find(|lab| lab.is_default);
@@ -71,16 +71,17 @@ pub fn route(laboratories: &[Laboratory], ordered: Ordered<'_>) -> Route {
 
 /// Pictures are ordered where they are made, if they are made anywhere; and what makes pictures does no other test that it
 /// does not name.
-fn concerned(laboratories: &[Laboratory], is_imaging: bool) -> Vec<&Laboratory> {
-    let imaging: Vec<_> = laboratories.iter().filter(|lab| lab.images).collect();
+fn concerned<'a>(laboratories: &[&'a Laboratory], is_imaging: bool) -> Vec<&'a Laboratory> {
+    let imaging: Vec<_> = laboratories.iter().copied().filter(|lab| lab.images).collect();
     if is_imaging && !imaging.is_empty() {
         return imaging;
     }
-    laboratories.iter().filter(|lab| is_imaging || !lab.images || !lab.tests.is_empty()).collect()
+    let takes_tests = |lab: &&Laboratory| is_imaging || !lab.images || !lab.tests.is_empty();
+    laboratories.iter().copied().filter(takes_tests).collect()
 }
 
 /// Codes that no laboratory does.
-pub fn done_by_none<'a>(laboratories: &[Laboratory], codes: &[&'a str]) -> Vec<&'a str> {
+pub fn done_by_none<'a>(laboratories: &[&Laboratory], codes: &[&'a str]) -> Vec<&'a str> {
     codes.iter().filter(|code| !laboratories.iter().any(|lab| lab.names(code))).copied().collect()
 }
 
@@ -98,7 +99,7 @@ mod tests {
     }
 
     fn route(labs: &[Laboratory], codes: &[&str]) -> Route {
-        super::route(labs, Ordered { codes, is_imaging: false })
+        super::route(&labs.iter().collect::<Vec<_>>(), Ordered { codes, is_imaging: false })
     }
 
     fn default(id: i64, tests: &[&str]) -> Laboratory {
@@ -137,6 +138,7 @@ mod tests {
         let labs = [default(1, &["CBC"]), lab(2, &["CULT"])];
         assert_eq!(route(&labs, &["CBC", "CULT"]), Route::Apart);
         assert_eq!(route(&labs, &["TSH"]), Route::Apart);
+        let labs: Vec<_> = labs.iter().collect();
         assert_eq!(done_by_none(&labs, &["CBC", "CULT"]), Vec::<&str>::new());
         assert_eq!(done_by_none(&labs, &["CBC", "TSH"]), ["TSH"]);
     }
@@ -160,7 +162,9 @@ mod tests {
 
     #[test]
     fn pictures_go_where_they_are_made_and_nothing_else_does() {
-        let pictures = |labs: &[Laboratory]| super::route(labs, Ordered { codes: &["CT"], is_imaging: true });
+        let pictures = |labs: &[Laboratory]| {
+            super::route(&labs.iter().collect::<Vec<_>>(), Ordered { codes: &["CT"], is_imaging: true })
+        };
         let labs = [default(1, &[]), imaging(2, &[])];
         assert_eq!((pictures(&labs), route(&labs, &["CBC"])), (Route::To(2), Route::To(1)));
         // A second system does not make the only laboratory a question.

@@ -60,7 +60,7 @@ pub(super) struct Wanted<'a> {
 /// Chooses the lab of an order. Errors: `Invalid` when the lab named cannot take orders.
 pub(super) async fn choose_lab(tx: &Tx, wanted: Wanted<'_>) -> Result<Lab, LabError> {
     let Some(id) = wanted.named else {
-        return Ok(unnamed(endpoints::all(&**tx).await?, wanted));
+        return Ok(Labs::load(&**tx).await?.unnamed(wanted));
     };
     let row = endpoints::find(&**tx, id).await?.ok_or(LabError::NotFound("LIS endpoint"))?;
     if !endpoints::takes_orders(&row) {
@@ -69,15 +69,43 @@ pub(super) async fn choose_lab(tx: &Tx, wanted: Wanted<'_>) -> Result<Lab, LabEr
     Ok(Lab::Chosen(Box::new(row)))
 }
 
-fn unnamed(mut rows: Vec<lis_endpoint::Model>, wanted: Wanted<'_>) -> Lab {
-    rows.retain(|row| endpoints::takes_orders(row) && wanted.source != Some(row.id));
-    let laboratories: Vec<_> = rows.iter().map(laboratory).collect();
-    match routing::route(&laboratories, wanted.ordered) {
-        Route::To(id) => {
-            rows.into_iter().find(|row| row.id == id).map_or(Lab::NoneYet, |row| Lab::Chosen(Box::new(row)))
+/// The labs that take orders, each as the rule sees it.
+struct Labs(Vec<(lis_endpoint::Model, Laboratory)>);
+
+impl Labs {
+    async fn load(connection: &impl ConnectionTrait) -> Result<Self, LabError> {
+        Ok(Self::of(endpoints::all(connection).await?))
+    }
+
+    fn of(rows: Vec<lis_endpoint::Model>) -> Self {
+        let labs = rows.into_iter().filter(endpoints::takes_orders).map(|row| {
+            let laboratory = laboratory(&row);
+            (row, laboratory)
+        });
+        Self(labs.collect())
+    }
+
+    fn unnamed(&self, wanted: Wanted<'_>) -> Lab {
+        let open = self.0.iter().map(|(_, laboratory)| laboratory);
+        let open: Vec<_> = open.filter(|laboratory| wanted.source != Some(laboratory.id)).collect();
+        match routing::route(&open, wanted.ordered) {
+            Route::To(id) => {
+                let found = self.0.iter().find(|(row, _)| row.id == id);
+                found.map_or(Lab::NoneYet, |(row, _)| Lab::Chosen(Box::new(row.clone())))
+            }
+            Route::Undecided => Lab::NoneYet,
+            Route::Apart => Lab::Apart(apart(&open, wanted.ordered.codes)),
         }
-        Route::Undecided => Lab::NoneYet,
-        Route::Apart => Lab::Apart(apart(&laboratories, wanted.ordered.codes)),
+    }
+
+    /// The lab of an order that named none, by its tests that were not called off.
+    fn of_order(&self, order: &lab_order::Model, tests: &[lab_order_test::Model]) -> Lab {
+        let stands = |test: &&lab_order_test::Model| {
+            test.lab_order_id == order.id && test.status != TestStatus::Cancelled.as_str()
+        };
+        let codes: Vec<&str> = tests.iter().filter(stands).map(|test| test.test_code.as_str()).collect();
+        let ordered = Ordered { codes: &codes, is_imaging: order.imaging.is_some() };
+        self.unnamed(Wanted { named: None, source: order.source_endpoint_id, ordered })
     }
 }
 
@@ -92,7 +120,7 @@ fn laboratory(row: &lis_endpoint::Model) -> Laboratory {
     }
 }
 
-fn apart(laboratories: &[Laboratory], codes: &[&str]) -> String {
+fn apart(laboratories: &[&Laboratory], codes: &[&str]) -> String {
     if routing::done_by_none(laboratories, codes).is_empty() {
         return "no laboratory does all of these tests; order those of each laboratory apart, or name one"
             .into();
@@ -137,25 +165,24 @@ pub async fn route_leftovers(ctx: &Ctx) -> Result<usize, LabError> {
 
 /// The oldest orders that wait and need not. An order that has no lab does not stand in the way of those behind it.
 async fn routable(connection: &impl ConnectionTrait) -> Result<Vec<i64>, LabError> {
-    let (mut found, mut behind) = (Vec::new(), 0);
-    let mut laboratories = None;
-    loop {
-        let page = orders::waiting_for_lab(connection, behind, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(found) };
-        behind = last.id;
-        if laboratories.is_none() {
-            laboratories = Some(endpoints::all(connection).await?);
-        }
-        let rows = laboratories.as_deref().unwrap_or_default();
+    let mut found = Vec::new();
+    let mut page = orders::waiting_for_lab(connection, 0, PAGE).await?;
+    if page.is_empty() {
+        return Ok(found);
+    }
+    let labs = Labs::load(connection).await?;
+    while let Some(last) = page.last().map(|order| order.id) {
         let all: Vec<i64> = page.iter().map(|order| order.id).collect();
         let tests = orders::tests_of(connection, &all).await?;
-        let have = page.iter().filter(|order| matches!(lab_of(rows, order, &tests), Lab::Chosen(_)));
+        let have = page.iter().filter(|order| matches!(labs.of_order(order, &tests), Lab::Chosen(_)));
         found.extend(have.map(|order| order.id));
         if found.len() >= AT_ONCE {
             found.truncate(AT_ONCE);
-            return Ok(found);
+            break;
         }
+        page = orders::waiting_for_lab(connection, last, PAGE).await?;
     }
+    Ok(found)
 }
 
 /// Sends those that wait still, decided anew: an endpoint may have changed meanwhile.
@@ -164,10 +191,10 @@ async fn send_waiting(ctx: &Ctx, tx: &Tx, ids: Vec<i64>) -> Result<usize, LabErr
         return Ok(0);
     }
     let tests = orders::tests_of(&**tx, &ids).await?;
-    let rows = endpoints::all(&**tx).await?;
+    let labs = Labs::load(&**tx).await?;
     let mut count = 0;
     for order in orders::lock_waiting_for_lab(&**tx, ids).await? {
-        let Lab::Chosen(endpoint) = lab_of(&rows, &order, &tests) else { continue };
+        let Lab::Chosen(endpoint) = labs.of_order(&order, &tests) else { continue };
         let order = send_to(ctx, tx, order, &endpoint).await?;
         let message_id = order.hl7_message_id;
         let cause = Cause { actor: "system", kind: "routed", message_id, ..Cause::default() };
@@ -175,16 +202,6 @@ async fn send_waiting(ctx: &Ctx, tx: &Tx, ids: Vec<i64>) -> Result<usize, LabErr
         count += 1;
     }
     Ok(count)
-}
-
-/// The lab of an order that named none, by its tests that were not called off.
-fn lab_of(rows: &[lis_endpoint::Model], order: &lab_order::Model, tests: &[lab_order_test::Model]) -> Lab {
-    let stands = |test: &&lab_order_test::Model| {
-        test.lab_order_id == order.id && test.status != TestStatus::Cancelled.as_str()
-    };
-    let codes: Vec<&str> = tests.iter().filter(stands).map(|test| test.test_code.as_str()).collect();
-    let ordered = Ordered { codes: &codes, is_imaging: order.imaging.is_some() };
-    unnamed(rows.to_vec(), Wanted { named: None, source: order.source_endpoint_id, ordered })
 }
 
 #[cfg(test)]
@@ -195,37 +212,8 @@ mod tests {
         let mut row = lis_endpoint::Model {
             id,
             name: id.to_string(),
-            host: Some("lab.example".into()),
-            port: Some(2575),
             direction: "both".into(),
-            enabled: true,
-            paused: false,
-            is_default: false,
-            tls: false,
-            allow_plaintext: false,
-            client_cert_fingerprint: None,
-            allowed_networks: serde_json::json!([]),
-            receiving_application: String::new(),
-            receiving_facility: String::new(),
-            sending_application: None,
-            sending_facility: None,
-            order_message: "ORM_O01".into(),
-            hl7_version: "2.5.1".into(),
-            ack_mode: "auto".into(),
-            charset: None,
-            time_zone: "UTC".into(),
-            profile: serde_json::json!({}),
-            code_map: None,
-            imported_entry: None,
-            last_message_at: None,
-            connection_state: "idle".into(),
-            connection_detail: None,
-            lease_owner: None,
-            lease_until: None,
-            created_at: chrono::DateTime::UNIX_EPOCH,
-            updated_at: chrono::DateTime::UNIX_EPOCH,
-            deleted_at: None,
-            heard_to_id: 0,
+            ..crate::lab::order_message::tests::endpoint()
         };
         change(&mut row);
         row
@@ -233,7 +221,7 @@ mod tests {
 
     fn chosen(rows: Vec<lis_endpoint::Model>, source: Option<i64>) -> Option<i64> {
         let ordered = Ordered { codes: &["CBC"], is_imaging: false };
-        match unnamed(rows, Wanted { named: None, source, ordered }) {
+        match Labs::of(rows).unnamed(Wanted { named: None, source, ordered }) {
             Lab::Chosen(row) => Some(row.id),
             Lab::NoneYet | Lab::Apart(_) => None,
         }
@@ -279,7 +267,7 @@ mod tests {
             let row = lab(1, |row| row.profile = serde_json::json!({ "order_tests": ["CBC"] }));
             let other = lab(2, |row| row.profile = serde_json::json!({ "order_tests": ["TSH"] }));
             let ordered = Ordered { codes, is_imaging: false };
-            match unnamed(vec![row, other], Wanted { named: None, source: None, ordered }) {
+            match Labs::of(vec![row, other]).unnamed(Wanted { named: None, source: None, ordered }) {
                 Lab::Apart(why) => why,
                 Lab::Chosen(_) | Lab::NoneYet => String::new(),
             }

@@ -121,7 +121,7 @@ fn encounter() -> encounter::Model {
     }
 }
 
-fn endpoint() -> lis_endpoint::Model {
+pub(in crate::lab) fn endpoint() -> lis_endpoint::Model {
     lis_endpoint::Model {
         id: 1,
         name: "lab".into(),
