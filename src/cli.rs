@@ -13,12 +13,17 @@ use clap::{Args, ValueEnum};
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
 
 use crate::{
     clock::Clock,
     config::{Config, Fault, Layers},
-    lab, runtime, sim, telemetry,
+    lab, runtime,
+    security::tls,
+    sim, telemetry,
 };
 
 /// Why a command failed, in lines for the operator.
@@ -219,12 +224,18 @@ pub async fn healthcheck(file: Option<PathBuf>) -> Result<(), CommandError> {
         "::" => "::1",
         host => host,
     };
-    let status = ask(host, config.http_port).await?;
+    let stream = TcpStream::connect((host, config.http_port)).await?;
+    let status = match &config.tls.http {
+        Some(files) => ask(host, tls::greet_ourselves(files, host, stream).await?).await?,
+        None => ask(host, stream).await?,
+    };
     if status == hyper::StatusCode::OK { Ok(()) } else { Err(format!("not ready: {status}").into()) }
 }
 
-async fn ask(host: &str, port: u16) -> Result<hyper::StatusCode, CommandError> {
-    let stream = tokio::net::TcpStream::connect((host, port)).await?;
+async fn ask(
+    host: &str,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<hyper::StatusCode, CommandError> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let request = hyper::Request::get("/readyz").header("host", host).body(Empty::<Bytes>::new())?;
     let answer = async { Ok::<_, hyper::Error>(sender.send_request(request).await?.status()) };

@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::access::Role,
-    security::{keyring::Keyring, tokens::TokenKey},
+    security::{keyring::Keyring, tls::Trust, tokens::TokenKey},
     store::db::Db,
 };
 
@@ -25,6 +25,8 @@ pub struct Ctx {
     pub keys: Arc<Keyring>,
     /// Key of bearer tokens.
     pub tokens: Arc<TokenKey>,
+    /// What laboratories are trusted by, where we connect by TLS.
+    pub trust: Arc<Trust>,
     /// Wake-up calls between tasks.
     pub hints: Hints,
 }

@@ -17,7 +17,7 @@
 //! | [`domain`] | pure rules | nothing of ours |
 //! | [`hl7`] | pure codec | nothing of ours |
 //! | [`reader`] | pure reading of the fields of requests and files | nothing of ours |
-//! | [`security`] | passwords, tokens, message keys | nothing of ours |
+//! | [`security`] | passwords, tokens, message keys, TLS | nothing of ours |
 //!
 //! `clock`, `config`, `context`, `outbound` and `telemetry` are free to all but the three pure rooms.
 

@@ -3,10 +3,12 @@
 //! First stop signal: no new connections, what was read is settled and answered, streams close. A second signal, or
 //! [`GRACE`], ends the process whatever is under way; everything that was acknowledged is on disk by then.
 
+mod doors;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use doors::{Doors, Port, address};
 use tokio::{
-    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::mpsc::Receiver,
     task::JoinHandle,
@@ -27,8 +29,8 @@ use crate::{
         seed,
         test_endpoint::{Bench, Trial, bench},
     },
-    mllp::listener,
-    security::{SecurityError, keyring::Keyring, random_hex, tokens::TokenKey},
+    mllp::listener::{self, Hall},
+    security::{SecurityError, keyring::Keyring, random_hex, tls::Trust, tokens::TokenKey},
     store::db::{Db, OpenError},
     telemetry,
 };
@@ -75,6 +77,8 @@ pub struct Service {
     pub http: SocketAddr,
     /// Where MLLP listens.
     pub mllp: SocketAddr,
+    /// Where MLLP over TLS listens beside it.
+    pub mllp_tls: Option<SocketAddr>,
     stop: CancellationToken,
     doors: TaskTracker,
     sessions: TaskTracker,
@@ -93,7 +97,8 @@ pub async fn context(config: Config, clock: Clock) -> Result<Ctx, RuntimeError> 
     let tokens = config.jwt_secret_file.clone().unwrap_or_else(|| config.data_dir.join("jwt-secret"));
     let keys = Arc::new(Keyring::open(&keys)?);
     let tokens = Arc::new(TokenKey::open(&tokens)?);
-    let ctx = Ctx { db, clock, config: Arc::new(config), keys, tokens, hints };
+    let trust = Arc::new(Trust::open(&config.tls)?);
+    let ctx = Ctx { db, clock, config: Arc::new(config), keys, tokens, trust, hints };
     seed::seed(&ctx).await?;
     Ok(ctx)
 }
@@ -116,15 +121,15 @@ pub fn openapi() -> Result<String, serde_json::Error> {
 
 /// Binds both doors, then starts everything.
 pub async fn start(ctx: Ctx) -> Result<Service, RuntimeError> {
-    let http = bind(&ctx.config.http_host, ctx.config.http_port).await?;
-    let mllp = bind(&ctx.config.mllp_host, ctx.config.mllp_port).await?;
+    let doors = Doors::open(&ctx).await?;
     let owner = random_hex::<8>()?;
     if !ctx.db.is_postgres() {
         deliver::clear_leases(&ctx).await?;
     }
     let mut service = Service {
-        http: address(&http)?,
-        mllp: address(&mllp)?,
+        http: address(&doors.http)?,
+        mllp: address(&doors.mllp)?,
+        mllp_tls: doors.mllp_tls.as_ref().map(address).transpose()?,
         ctx,
         stop: CancellationToken::new(),
         doors: TaskTracker::new(),
@@ -134,23 +139,12 @@ pub async fn start(ctx: Ctx) -> Result<Service, RuntimeError> {
         jobs: Vec::new(),
         owner,
     };
-    let reception = service.start_intake(mllp);
+    let reception = service.start_intake();
+    service.start_mllp(std::iter::once(doors.mllp).chain(doors.mllp_tls), &reception);
     let (bench, tests) = bench();
-    service.start_http(http, reception.watch(), bench);
+    service.start_http(doors.http, reception.watch(), bench);
     service.start_jobs(reception.watch(), tests);
     Ok(service)
-}
-
-async fn bind(host: &str, port: u16) -> Result<TcpListener, RuntimeError> {
-    TcpListener::bind((host, port))
-        .await
-        .map_err(|error| RuntimeError::Listen { address: format!("{host}:{port}"), reason: error.kind() })
-}
-
-fn address(listener: &TcpListener) -> Result<SocketAddr, RuntimeError> {
-    listener
-        .local_addr()
-        .map_err(|error| RuntimeError::Listen { address: "socket".into(), reason: error.kind() })
 }
 
 #[allow(clippy::disallowed_methods, reason = "the one place that starts tasks; `run` notices when one dies")]
@@ -166,23 +160,28 @@ async fn job(name: &'static str, work: impl Future<Output = Result<(), LabError>
 }
 
 impl Service {
-    fn start_intake(&mut self, mllp: TcpListener) -> Reception {
+    fn start_intake(&mut self) -> Reception {
         let (queue, inboxes) = intake::queue(&self.ctx);
         let worker = |inbox| spawn(intake::run(self.ctx.clone(), inbox));
         self.intake = inboxes.into_iter().map(worker).collect();
-        let reception = Reception { ctx: self.ctx.clone(), intake: queue, directory: Directory::default() };
-        let door = listener::run(mllp, reception.clone(), self.sessions.clone(), self.stop.clone());
-        self.doors.spawn(door);
-        reception
+        Reception { ctx: self.ctx.clone(), intake: queue, directory: Directory::default() }
     }
 
-    fn start_http(&mut self, http: TcpListener, reception: ReceptionWatch, bench: Bench) {
+    /// All listeners share the connections that there may be.
+    fn start_mllp(&self, ports: impl Iterator<Item = Port>, reception: &Reception) {
+        let hall = Hall::new(reception.clone(), self.sessions.clone(), self.stop.clone());
+        for (listener, door) in ports {
+            self.doors.spawn(listener::run(listener, door, hall.clone()));
+        }
+    }
+
+    fn start_http(&mut self, (http, door): Port, reception: ReceptionWatch, bench: Bench) {
         let app = App::new(self.ctx.clone(), self.stop.clone(), telemetry::start_metrics())
             .receiving(reception)
             .testing(bench);
         let stop = self.stop.clone();
         self.doors.spawn(async move {
-            if let Err(error) = crate::http::app::serve(http, app, stop).await {
+            if let Err(error) = crate::http::app::serve(http, door, app, stop).await {
                 tracing::error!(kind = ?error.kind(), "the API door failed");
             }
         });

@@ -58,6 +58,7 @@ mod m0050_feed_hours;
 mod m0051_endpoint_alarms;
 mod m0052_endpoint_imports;
 mod m0053_passed_on_messages;
+mod m0054_secured_messages;
 
 /// Takes the steps a database lacks, and takes them back.
 pub struct Migrator;
@@ -107,6 +108,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0051_endpoint_alarms::STEP),
             Box::new(m0052_endpoint_imports::STEP),
             Box::new(m0053_passed_on_messages::STEP),
+            Box::new(m0054_secured_messages::STEP),
         ]
     }
 }

@@ -32,7 +32,8 @@ impl Messages {
     /// Does it.
     pub async fn run(self) -> Result<(), CommandError> {
         match self {
-            Self::Replay { id, dry_run, config } => replay(id, dry_run, config).await,
+            // On the heap: a replay holds a whole message with what becomes of it.
+            Self::Replay { id, dry_run, config } => Box::pin(replay(id, dry_run, config)).await,
         }
     }
 }

@@ -22,6 +22,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ALLOW_UNSAFE_DURABILITY", "database.allow_unsafe_durability"),
     ("HTTP_LISTEN_HOST", "http.listen_host"),
     ("HTTP_LISTEN_PORT", "http.listen_port"),
+    ("HTTP_TLS_CERT", "http.tls_cert"),
+    ("HTTP_TLS_KEY", "http.tls_key"),
     ("CORS_ALLOWED_ORIGINS", "http.cors_allowed_origins"),
     ("PMS_DOCS", "http.docs"),
     ("PMS_422_INPUT", "http.validation_input"),
@@ -31,6 +33,11 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("MLLP_FRAME_TIMEOUT_SECONDS", "mllp.frame_timeout_seconds"),
     ("MLLP_IDLE_TIMEOUT_SECONDS", "mllp.idle_timeout_seconds"),
     ("MLLP_MAX_CONNECTIONS", "mllp.max_connections"),
+    ("MLLP_TLS_CERT", "mllp.tls_cert"),
+    ("MLLP_TLS_KEY", "mllp.tls_key"),
+    ("MLLP_TLS_CLIENT_CA", "mllp.tls_client_ca"),
+    ("MLLP_TLS_MIN_VERSION", "mllp.tls_min_version"),
+    ("MLLP_TLS_LISTEN_PORT", "mllp.tls_listen_port"),
     ("INTAKE_BATCH_MAX", "intake.batch_max"),
     ("INTAKE_QUEUE", "intake.queue"),
     ("FILE_INTAKE_ROOT", "intake.file_root"),
@@ -42,6 +49,9 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("RETRY_BACKOFF_SECONDS", "delivery.retry_backoff_seconds"),
     ("ORDER_SEND_WAIT_MS", "delivery.order_send_wait_ms"),
     ("OUTBOUND_ALLOWED_NETWORKS", "delivery.outbound_allowed_networks"),
+    ("OUTBOUND_TLS_CA", "delivery.tls_ca"),
+    ("OUTBOUND_TLS_CERT", "delivery.tls_cert"),
+    ("OUTBOUND_TLS_KEY", "delivery.tls_key"),
     ("LIS_ENDPOINTS_FILE", "delivery.lis_endpoints_file"),
     ("ALERT_ESCALATION_SECONDS", "alerts.escalation_seconds"),
     ("ORDER_ACKNOWLEDGE_MINUTES", "reconciliation.acknowledge_minutes"),
@@ -63,19 +73,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 ];
 
 /// Settings that promise protection this version does not have. Starting without it would be worse than not
-/// starting: the operator believes that the link is encrypted.
-const NOT_SUPPORTED: &[&str] = &[
-    "HTTP_TLS_CERT",
-    "HTTP_TLS_KEY",
-    "MLLP_TLS_CERT",
-    "MLLP_TLS_KEY",
-    "MLLP_TLS_CLIENT_CA",
-    "MLLP_TLS_MIN_VERSION",
-    "MLLP_TLS_LISTEN_PORT",
-    "JWT_JWKS_URL",
-    "JWT_ISSUER",
-    "JWT_AUDIENCE",
-];
+/// starting: the operator believes that tokens are checked by another authority.
+const NOT_SUPPORTED: &[&str] = &["JWT_JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE"];
 
 /// One setting that cannot be used. The value never stands in it: it may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +130,7 @@ impl Layers {
         }
         for name in NOT_SUPPORTED {
             if self.is_set(name) {
-                let reason = "not available in this version; remove it, and put a TLS proxy in front if the link leaves this machine";
+                let reason = "not available in this version; remove it";
                 self.faults.push(Fault { setting: (*name).to_owned(), reason: reason.into() });
             }
         }

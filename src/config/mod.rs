@@ -4,12 +4,14 @@
 
 mod layers;
 mod networks;
+mod tls;
 
 use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 pub use layers::{Fault, Layers};
 pub use networks::outbound_address_allowed;
+pub use tls::{TlsConfig, TlsFiles, TlsVersion};
 
 /// Who may call without signing in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +78,7 @@ pub struct Config {
     pub redact_validation_input: bool,
     pub mllp_host: String,
     pub mllp_port: u16,
+    pub tls: TlsConfig,
     pub max_message_size: usize,
     pub frame_timeout: Duration,
     pub idle_timeout: Duration,
@@ -126,6 +129,7 @@ impl Config {
                 .choice("http.validation_input", &[("echo", false), ("redact", true)]),
             mllp_host: read.host("mllp.listen_host"),
             mllp_port: read.number("mllp.listen_port", 0, 65_535),
+            tls: TlsConfig::read(&mut read),
             max_message_size: read.number("mllp.max_message_size", 1024, 1 << 30),
             frame_timeout: read.seconds("mllp.frame_timeout_seconds"),
             idle_timeout: read.seconds("mllp.idle_timeout_seconds"),
@@ -189,8 +193,10 @@ impl Config {
         if self.auth == AuthMode::Dev {
             warn("nobody signs in (PMS_AUTH=dev): use it with made-up data only");
         }
-        if !is_loopback(&self.http_host) {
-            warn("the API listens beyond this machine without TLS: put a TLS proxy in front of it");
+        if !is_loopback(&self.http_host) && self.tls.http.is_none() {
+            warn(
+                "the API listens beyond this machine without TLS: set HTTP_TLS_CERT, or put a TLS proxy in front of it",
+            );
         }
         if self.allow_unsafe_durability {
             warn("ALLOW_UNSAFE_DURABILITY is on: an acknowledged message can be lost in a power cut");
@@ -254,6 +260,25 @@ mod tests {
             "ORDER_RESULT_HOURS",
         ] {
             assert!(names.contains(&name), "{name} missing in {names:?}");
+        }
+    }
+
+    #[test]
+    fn tls_is_set_as_a_whole_or_not_at_all() {
+        let files = [("MLLP_TLS_CERT", "a.pem"), ("MLLP_TLS_KEY", "a.key")];
+        let (config, _) = load(&files).unwrap();
+        assert_eq!((config.tls.mllp_least, config.tls.mllp_port), (TlsVersion::Tls12, None));
+        assert!(config.tls.mllp.is_some() && config.tls.outbound == config.tls.mllp);
+        for (name, value) in [
+            ("MLLP_TLS_KEY", "a.key"),
+            ("HTTP_TLS_CERT", "a.pem"),
+            ("OUTBOUND_TLS_CERT", "a.pem"),
+            ("MLLP_TLS_CLIENT_CA", "ca.pem"),
+            ("MLLP_TLS_LISTEN_PORT", "2576"),
+            ("MLLP_TLS_MIN_VERSION", "1.1"),
+        ] {
+            let faults = load(&[(name, value)]).unwrap_err();
+            assert_eq!(faults.iter().map(|fault| fault.setting.as_str()).collect::<Vec<_>>(), [name]);
         }
     }
 

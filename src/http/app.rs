@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
+use axum::serve::{Listener, ListenerExt, TapIo};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,7 @@ use super::cors::Origins;
 use super::error::ApiError;
 use super::request_id::NewRequestId;
 use super::seats::Seats;
+use super::secure_listener::SecureListener;
 use super::sign_in_limit::SignInLimit;
 use super::{docs, routes, schema};
 use crate::context::Ctx;
@@ -24,6 +25,7 @@ use crate::lab::stream_tickets::UsedTickets;
 use crate::lab::test_endpoint::Bench;
 use crate::reader::Reading;
 use crate::security::random_hex;
+use crate::security::tls::Door;
 
 /// Paths that clients generated from the FastAPI document know with a trailing slash.
 const WITH_SLASH: [&str; 2] = ["/api/lab-orders", "/api/lab-results"];
@@ -131,12 +133,29 @@ fn settings(app: &App) -> Settings {
 }
 
 /// Answers requests until `stop`, then ends the streams and finishes what was begun, within [`FINISH_WITHIN`].
-pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) -> std::io::Result<()> {
+/// With a door, by TLS only.
+pub async fn serve(
+    listener: TcpListener,
+    door: Option<Door>,
+    app: App,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
     let router = router(app).map_err(std::io::Error::other)?;
+    if let Some(door) = door {
+        return answer(SecureListener::new(listener, door).tap_io(|_| {}), router, stop).await;
+    }
     // Answers are small and complete: waiting to fill a packet only makes them late.
     let listener = listener.tap_io(|socket| {
         let _ = socket.set_nodelay(true);
     });
+    answer(listener, router, stop).await
+}
+
+async fn answer<L, F>(listener: TapIo<L, F>, router: Router, stop: CancellationToken) -> std::io::Result<()>
+where
+    L: Listener<Addr = SocketAddr>,
+    F: FnMut(&mut L::Io) + Send + 'static,
+{
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let given_up = async {
         stop.cancelled().await;

@@ -27,5 +27,6 @@ pub mod request_id;
 mod routes;
 pub mod schema;
 mod seats;
+mod secure_listener;
 mod sign_in_limit;
 mod slash;

@@ -15,6 +15,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -24,9 +25,11 @@ use crate::{
     lab::{
         LabError,
         deliver::{self, Attempt, Awaited, Due, Outbound, Start},
+        endpoint_tls,
         views::EndpointView,
     },
     mllp::sender::{Connection, LateReply, SendFault},
+    outbound,
     security::random_bytes,
 };
 
@@ -44,6 +47,8 @@ pub(super) struct Peer {
     host: String,
     port: u16,
     tls: bool,
+    /// What it is trusted by stands in it.
+    profile: Value,
     allow_plaintext: bool,
     /// Whether its application is asked for a word of its own.
     enhanced: bool,
@@ -53,9 +58,10 @@ impl From<EndpointView> for Peer {
     fn from(row: EndpointView) -> Self {
         Self {
             endpoint: row.id,
+            tls: row.tls,
+            profile: row.profile,
             host: row.host.unwrap_or_default(),
             port: row.port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default(),
-            tls: row.tls,
             allow_plaintext: row.allow_plaintext,
             enhanced: row.ack_mode == "enhanced",
         }
@@ -288,6 +294,7 @@ impl Link {
         connection.expect(&message.control_id);
         self.remember(&message.control_id);
         let wait = self.ctx.config.ack_timeout;
+        let secured = connection.secured();
         let outcome = tokio::select! {
             outcome = connection.exchange(&message.bytes, &message.control_id, wait) => outcome,
             () = cut_short(&self.stop) => Err(SendFault::TimedOut),
@@ -295,11 +302,11 @@ impl Link {
         match outcome {
             Ok(exchange) => {
                 self.connection = Some(connection);
-                Attempt::answered(exchange.reply, exchange.bytes, exchange.latency)
+                Attempt::answered(exchange.reply, exchange.bytes, exchange.latency).over(secured)
             }
             Err(fault) => {
                 self.late.extend(connection.take_late());
-                failed(fault)
+                failed(fault).over(secured)
             }
         }
     }
@@ -343,15 +350,12 @@ async fn cut_short(stop: &CancellationToken) {
 /// Connects as the endpoint allows. A message holds a patient's name, so it never goes in the clear to another machine
 /// unless somebody said that it may.
 async fn connect(ctx: &Ctx, peer: &Peer) -> Result<Connection, &'static str> {
+    let addresses = outbound::resolve(&peer.host, peer.port, &ctx.config.outbound_allowed_networks).await?;
+    let connection = Connection::open(&addresses).await?;
     if peer.tls {
-        return Err("TLS to a lab is not available in this version");
+        let trust = endpoint_tls::trust_in(&peer.profile)?;
+        return Ok(connection.secure(&ctx.trust, &peer.host, &trust).await?.0);
     }
-    let open = Connection::open(&peer.host, peer.port, &ctx.config.outbound_allowed_networks).await;
-    let connection = match open {
-        Ok(connection) => connection,
-        Err(SendFault::Unreachable(why)) => return Err(why),
-        Err(_) => return Err("cannot connect"),
-    };
     if !peer.allow_plaintext && !connection.is_loopback() {
         return Err("plain text to another machine needs allow_plaintext");
     }
@@ -361,7 +365,6 @@ async fn connect(ctx: &Ctx, peer: &Peer) -> Result<Connection, &'static str> {
 /// What a try came to that brought no answer.
 pub(super) fn failed(fault: SendFault) -> Attempt {
     let (outcome, detail) = match fault {
-        SendFault::Unreachable(why) => (AttemptOutcome::Unreachable, why),
         SendFault::Closed => (AttemptOutcome::Closed, "connection closed before the ACK"),
         SendFault::TimedOut => (AttemptOutcome::TimedOut, "no ACK in time"),
         SendFault::Mismatch => (AttemptOutcome::Mismatched, "the ACK was for another message or unreadable"),

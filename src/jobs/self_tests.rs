@@ -18,10 +18,11 @@ use crate::{
     lab::{
         LabError,
         deliver::Attempt,
+        endpoint_tls,
         test_endpoint::{Trial, settle_test_message, step, write_test_message},
         views::{EndpointView, SelfTestStep},
     },
-    mllp::sender::{Connection, SendFault},
+    mllp::sender::Connection,
     outbound,
 };
 
@@ -68,10 +69,18 @@ async fn test(ctx: &Ctx, trial: &Trial, stop: &CancellationToken) -> Result<Vec<
     let Ok(addresses) = found else { return Ok(steps) };
 
     let begun = Instant::now();
-    let open = async { Connection::open_at(&addresses).await.map_err(in_words) };
-    let connected = unless_stopped(stop, open).await;
+    let connected = unless_stopped(stop, Connection::open(&addresses)).await;
     steps.push(step("tcp", outcome(connected.as_ref().map(|_| "connected".to_owned())), begun.elapsed()));
-    let Ok(connection) = connected else { return Ok(steps) };
+    let Ok(mut connection) = connected else { return Ok(steps) };
+
+    if peer.tls {
+        let begun = Instant::now();
+        let secured = unless_stopped(stop, secure(ctx, peer, connection)).await;
+        let told = secured.as_ref().map(|(_, told)| told.clone());
+        steps.push(step("tls", outcome(told), begun.elapsed()));
+        let Ok((encrypted, _)) = secured else { return Ok(steps) };
+        connection = encrypted;
+    }
 
     if trial.order {
         let begun = Instant::now();
@@ -85,11 +94,21 @@ fn outcome(found: Result<String, &&'static str>) -> Result<String, String> {
     found.map_err(|why| (*why).to_owned())
 }
 
-fn in_words(fault: SendFault) -> &'static str {
-    match fault {
-        SendFault::Unreachable(why) => why,
-        SendFault::Closed | SendFault::TimedOut | SendFault::Mismatch => "cannot connect",
-    }
+/// Encrypts a connection, and says by what and with whom.
+async fn secure(
+    ctx: &Ctx,
+    peer: &EndpointView,
+    connection: Connection,
+) -> Result<(Connection, String), &'static str> {
+    let trust = endpoint_tls::trust_in(&peer.profile)?;
+    let host = peer.host.as_deref().unwrap_or_default();
+    let (connection, secured, facts) = connection.secure(&ctx.trust, host, &trust).await?;
+    let whose = facts.map(|facts| {
+        let (subject, until) = (facts.subject, facts.not_after.date_naive());
+        format!(", certificate of {subject}, valid until {until}")
+    });
+    let told = format!("TLS {}{}", secured.version.number(), whose.unwrap_or_default());
+    Ok((connection, told))
 }
 
 async fn unless_stopped<T>(
@@ -106,10 +125,10 @@ async fn send_order(
     mut connection: Connection,
     stop: &CancellationToken,
 ) -> Result<Result<String, String>, LabError> {
-    if !peer.allow_plaintext && !connection.is_loopback() {
+    if !peer.tls && !peer.allow_plaintext && !connection.is_loopback() {
         return Ok(Err(NO_PLAIN_TEXT.to_owned()));
     }
-    let message = write_test_message(ctx, peer.id).await?;
+    let (message, secured) = (write_test_message(ctx, peer.id).await?, connection.secured());
     let wait: Duration = ctx.config.ack_timeout;
     let exchange = connection.exchange(&message.bytes, &message.control_id, wait);
     let attempt = match stop.run_until_cancelled(exchange).await {
@@ -117,5 +136,5 @@ async fn send_order(
         Some(Err(fault)) => failed(fault),
         None => Attempt::failed(AttemptOutcome::TimedOut, "the service stopped before the ACK"),
     };
-    settle_test_message(ctx, &message, &attempt).await
+    settle_test_message(ctx, &message, &attempt.over(secured)).await
 }

@@ -7,8 +7,6 @@ mod kinds;
 mod reading;
 mod strict;
 
-use std::net::IpAddr;
-
 use chrono::{DateTime, FixedOffset, Utc};
 
 use reading::{CONTROL_ID_MAX, refused};
@@ -16,6 +14,7 @@ pub use reading::{Content, Reading, read};
 
 use super::{
     answer::{Verdict, acknowledgments},
+    endpoint_directory::Peer,
     endpoint_profile::{OrderResponse, Profile},
 };
 use crate::{
@@ -36,8 +35,8 @@ use crate::{
 pub struct Arrival {
     /// How its sender's messages are read.
     pub profile: Profile,
-    /// Address of the peer.
-    pub peer: Option<IpAddr>,
+    /// Who brought it, where it came by a connection.
+    pub peer: Option<Peer>,
     /// When its last byte was read.
     pub received_at: DateTime<Utc>,
     /// What it says of itself.
@@ -102,7 +101,7 @@ impl Arrival {
         frame: Frame,
         profile: Option<Profile>,
         fallback: &Profile,
-        peer: Option<IpAddr>,
+        peer: Option<Peer>,
     ) -> Result<Self, SecurityError> {
         Self::read_at(ctx, frame, (profile, fallback), peer, ctx.clock.now())
     }
@@ -112,7 +111,7 @@ impl Arrival {
         ctx: &Ctx,
         frame: Frame,
         (profile, fallback): (Option<Profile>, &Profile),
-        peer: Option<IpAddr>,
+        peer: Option<Peer>,
         received_at: DateTime<Utc>,
     ) -> Result<Self, SecurityError> {
         let (bytes, oversize) = match frame {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{
     endpoint_doors::{DirectoryDoor, SftpDoor},
+    endpoint_tls::TlsHabits,
     order_profile::OrderCodes,
 };
 use crate::{
@@ -103,6 +104,8 @@ pub struct Habits {
     pub sftp: Option<SftpDoor>,
     /// After how long without a message it is silent.
     pub silence: Silence,
+    /// What it is trusted by where connections are encrypted.
+    pub tls: TlsHabits,
 }
 
 impl Default for Habits {
@@ -130,6 +133,7 @@ impl Default for Habits {
             directory: None,
             sftp: None,
             silence: Silence::default(),
+            tls: TlsHabits::default(),
         }
     }
 }
@@ -262,6 +266,7 @@ impl Habits {
         habits.positions()?;
         habits.directory.as_ref().map_or(Ok(()), DirectoryDoor::check).map_err(bad)?;
         habits.sftp.as_ref().map_or(Ok(()), SftpDoor::check).map_err(bad)?;
+        habits.tls.check().map_err(bad)?;
         Ok(habits)
     }
 

@@ -20,6 +20,7 @@ pub mod endpoint_directory;
 pub mod endpoint_doors;
 mod endpoint_feed;
 pub mod endpoint_profile;
+pub mod endpoint_tls;
 mod error;
 pub mod escalate_alerts;
 pub mod event_bridge;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     access::{self, Resource},
     arrival::{Arrival, Content},
+    endpoint_directory::Peer,
     endpoint_profile::Profile,
     error::LabError,
     intake::{self, Preview},
@@ -42,8 +43,8 @@ pub async fn preview_message(
     if !batch::is_plain(&bytes) {
         return Err(LabError::invalid("body", "must hold one message"));
     }
-    let arrival =
-        Arrival::read(ctx, Frame::Message(bytes.clone()), Some(profile.clone()), &profile, caller.ip)?;
+    let (frame, peer) = (Frame::Message(bytes.clone()), caller.ip.map(Peer::plain));
+    let arrival = Arrival::read(ctx, frame, Some(profile.clone()), &profile, peer)?;
     let preview = intake::preview(ctx, &arrival).await?;
     let patients: Vec<i64> = preview.decision.patients.iter().map(|patient| patient.get()).collect();
     access::seen(ctx, caller, Action::PreviewHl7, Resource::many("hl7_message", &patients)).await?;

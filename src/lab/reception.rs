@@ -17,7 +17,7 @@ use super::{
     LabError,
     answer::Reply,
     arrival::{Arrival, sender_names},
-    endpoint_directory::Directory,
+    endpoint_directory::{Directory, Peer},
     endpoint_profile::Profile,
     intake::{IntakeQueue, IntakeWatch},
 };
@@ -61,8 +61,8 @@ pub struct ReceptionWatch {
 /// Who hands in.
 #[derive(Clone, Copy, Debug)]
 pub enum Bearer {
-    /// Whoever is at this address.
-    Peer(IpAddr),
+    /// Whoever is at the other end of a connection.
+    Peer(Peer),
     /// An endpoint that is known by a key or a place; and the address, if there is one. Endpoint 0 stands for a sender that
     /// no endpoint names.
     Endpoint(EndpointId, Option<IpAddr>),
@@ -168,7 +168,7 @@ impl Reception {
                 (self.directory.identify(ctx, peer, &application, &facility).await?, Some(peer))
             }
             Bearer::Endpoint(id, peer) => {
-                (self.directory.profile_of(ctx, id, &application, &facility).await?, peer)
+                (self.directory.profile_of(ctx, id, &application, &facility).await?, peer.map(Peer::plain))
             }
         };
         let mut arrival = Arrival::read(ctx, frame, profile, &bearer.fallback(), peer)?;

@@ -16,6 +16,7 @@ use crate::{
     context::Ctx,
     domain::retry::{AttemptOutcome, DeadLetterReason, Next, Tally},
     hl7::ack::Reply,
+    security::tls::Secured,
     store::{
         db::{self, Tx},
         endpoints,
@@ -34,12 +35,14 @@ pub struct Attempt {
     pub latency: Duration,
     /// In words, for people; never content of a message.
     pub detail: String,
+    /// What TLS had agreed on, where the connection was encrypted.
+    pub secured: Option<Secured>,
 }
 
 impl Attempt {
     /// A try that brought no answer.
     pub fn failed(outcome: AttemptOutcome, detail: &str) -> Self {
-        Self { outcome, reply: None, latency: Duration::ZERO, detail: detail.to_owned() }
+        Self { outcome, reply: None, latency: Duration::ZERO, detail: detail.to_owned(), secured: None }
     }
 
     /// A try that brought one.
@@ -54,7 +57,13 @@ impl Attempt {
             Ok(code) => AttemptOutcome::Answered { code, errors },
             Err(_) => AttemptOutcome::Mismatched,
         };
-        Self { outcome, reply: Some((reply, bytes)), latency, detail }
+        Self { outcome, reply: Some((reply, bytes)), latency, detail, secured: None }
+    }
+
+    /// The same on a connection that TLS protected.
+    #[must_use]
+    pub fn over(self, secured: Option<Secured>) -> Self {
+        Self { secured, ..self }
     }
 
     /// A message that is given up without another try.

@@ -2,7 +2,7 @@
 //! differences are those of the rows themselves, found before anything is committed; a dry run commits nothing; what is
 //! stored as today's rules would store it does not change.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::collections::BTreeMap;
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set};
 use serde_json::{Map, Value, json};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{
     access::{self, Resource},
     arrival::{Arrival, sender_names},
-    endpoint_directory::Directory,
+    endpoint_directory::{Directory, Peer},
     endpoint_profile::Profile,
     error::LabError,
     intake::{self, Replayed},
@@ -18,12 +18,14 @@ use super::{
     views::{ReplayColumn, ReplayRow, ReplayTable, ReplayView},
 };
 use crate::{
+    config::TlsVersion,
     context::{Caller, Ctx},
     domain::{
         access::{Action, allowed},
         ids::EndpointId,
     },
     hl7::frame::Frame,
+    security::tls::{Fingerprint, Secured},
     store::{
         db::{self, Tx},
         entity::{hl7_message, message_replay},
@@ -104,7 +106,7 @@ async fn read_again(ctx: &Ctx, message: &hl7_message::Model) -> Result<Arrival, 
     }
     let frame = Frame::Message(bytes);
     let (application, facility) = sender_names(&frame);
-    let peer: Option<IpAddr> = message.source_ip.as_deref().and_then(|ip| ip.parse().ok());
+    let peer = peer_of(message);
     let endpoint = EndpointId::new(message.lis_endpoint_id);
     let was_taken = !matches!(message.status.as_str(), "refused" | "quarantined" | "ignored");
     let directory = Directory::default();
@@ -114,6 +116,14 @@ async fn read_again(ctx: &Ctx, message: &hl7_message::Model) -> Result<Arrival, 
     };
     let fallback = Profile { id: endpoint, ..Profile::unknown() };
     Ok(Arrival::read_at(ctx, frame, (profile, &fallback), peer, message.received_at)?)
+}
+
+/// Who brought it, as far as that was kept.
+fn peer_of(message: &hl7_message::Model) -> Option<Peer> {
+    let address = message.source_ip.as_deref()?.parse().ok()?;
+    let version = message.tls_version.as_deref().and_then(TlsVersion::parse);
+    let certificate = message.peer_certificate.as_deref().and_then(Fingerprint::parse);
+    Some(Peer { address, secured: version.map(|version| Secured { version, certificate }) })
 }
 
 /// Whose rows are in it.

@@ -192,6 +192,10 @@ pub(super) fn write_answer(change: &mut hl7_message::ActiveModel, attempt: &Atte
         change.ack_control_id = Set(reply.control_id.as_ref().map(|id| id.chars().take(40).collect()));
         change.acked_at = Set(Some(now));
     }
+    if let Some(secured) = attempt.secured {
+        change.tls_version = Set(Some(secured.version.number().to_owned()));
+        change.peer_certificate = Set(secured.certificate.map(|shown| shown.to_string()));
+    }
 }
 
 /// What a try means for the order that was sent.

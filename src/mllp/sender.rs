@@ -1,21 +1,21 @@
 //! A connection to a lab: one message out, its answer in, never another's.
 
-use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
-use ipnet::IpNet;
+use futures::FutureExt;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    io::AsyncReadExt,
     time::{Instant, timeout_at},
 };
 
-use super::line;
+use super::line::{self, Line};
 use crate::{
     hl7::{
         ack::Reply,
         frame::{Frame, Framer, wrap},
     },
     outbound,
+    security::tls::{Facts, Secured, Trust, TrustIn},
 };
 
 /// An answer of a lab is small; anything larger is not an answer.
@@ -27,8 +27,6 @@ const MAX_EXPECTED: usize = 1000;
 /// to a message that was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendFault {
-    /// No connection could be made: nothing was sent.
-    Unreachable(&'static str),
     /// The connection ended before the answer.
     Closed,
     /// No answer in time.
@@ -39,7 +37,8 @@ pub enum SendFault {
 
 /// An open connection.
 pub struct Connection {
-    stream: TcpStream,
+    line: Line,
+    secured: Option<Secured>,
     framer: Framer,
     frames: Vec<Frame>,
     /// Control id of the message that was answered last on it.
@@ -69,20 +68,31 @@ pub struct Exchange {
 }
 
 impl Connection {
-    /// Connects.
-    pub async fn open(host: &str, port: u16, allowed: &[IpNet]) -> Result<Self, SendFault> {
-        outbound::connect(host, port, allowed).await.map(Self::over).map_err(SendFault::Unreachable)
-    }
-
-    /// Connects to one of these addresses, which were checked.
-    pub async fn open_at(addresses: &[SocketAddr]) -> Result<Self, SendFault> {
-        outbound::connect_to(addresses).await.map(Self::over).map_err(SendFault::Unreachable)
-    }
-
-    fn over(stream: TcpStream) -> Self {
+    /// Connects to one of these addresses, which were checked. Errors: why none lets us, in words.
+    pub async fn open(addresses: &[SocketAddr]) -> Result<Self, &'static str> {
+        let stream = outbound::connect_to(addresses).await?;
         line::prepare(&stream);
+        Ok(Self::over(Line::Plain(stream), None))
+    }
+
+    /// Encrypts it, before anything is said on it, and says whose certificate the other side has. Errors: why not, in words;
+    /// the connection is gone then.
+    pub async fn secure(
+        self,
+        trust: &Trust,
+        host: &str,
+        peer: &TrustIn,
+    ) -> Result<(Self, Secured, Option<Facts>), &'static str> {
+        let Line::Plain(stream) = self.line else { return Err("TLS: it is encrypted already") };
+        let (stream, secured, facts) = trust.greet(stream, host, peer).await?;
+        let line = Line::Secure(Box::new(stream.into()));
+        Ok((Self::over(line, Some(secured)), secured, facts))
+    }
+
+    fn over(line: Line, secured: Option<Secured>) -> Self {
         Self {
-            stream,
+            line,
+            secured,
             framer: Framer::new(MAX_REPLY),
             frames: Vec::new(),
             answered: None,
@@ -91,9 +101,14 @@ impl Connection {
         }
     }
 
+    /// What TLS has agreed on, if it is encrypted.
+    pub fn secured(&self) -> Option<Secured> {
+        self.secured
+    }
+
     /// Whether the peer is on this machine.
     pub fn is_loopback(&self) -> bool {
-        self.stream.peer_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback())
+        self.line.peer_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback())
     }
 
     /// Says that a word may come about a message of before: what its application thinks of it, or an answer that is late.
@@ -129,12 +144,10 @@ impl Connection {
             if self.sort_frames().is_err() {
                 return true;
             }
-            match self.stream.try_read(&mut buffer) {
-                Ok(count @ 1..) => self.framer.push(&buffer[..count], &mut self.frames),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return self.framer.in_frame() && !self.expects();
-                }
-                Ok(_) | Err(_) => return true,
+            match self.line.read(&mut buffer).now_or_never() {
+                Some(Ok(count @ 1..)) => self.framer.push(&buffer[..count], &mut self.frames),
+                None => return self.framer.in_frame() && !self.expects(),
+                Some(_) => return true,
             }
         }
     }
@@ -185,7 +198,7 @@ impl Connection {
     ) -> Result<Exchange, SendFault> {
         let deadline = Instant::now() + wait;
         let frame = wrap(message);
-        let sending = self.stream.write_all(&frame);
+        let sending = self.line.send(&frame);
         timeout_at(deadline, sending)
             .await
             .map_err(|_| SendFault::TimedOut)?
@@ -232,7 +245,7 @@ impl Connection {
     /// Reads what there is.
     async fn read_on(&mut self) -> Result<(), SendFault> {
         let mut buffer = vec![0; 8 * 1024];
-        let count = self.stream.read(&mut buffer).await.map_err(|_| SendFault::Closed)?;
+        let count = self.line.read(&mut buffer).await.map_err(|_| SendFault::Closed)?;
         if count == 0 {
             // Half an answer says nothing.
             self.framer.finish();

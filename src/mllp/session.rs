@@ -1,22 +1,19 @@
 //! One sender's connection: cut frames, have each settled, answer in order.
 
-use std::{collections::VecDeque, net::SocketAddr, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::AsyncReadExt,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::line;
+use super::line::Line;
 use crate::{
     hl7::frame::{Frame, Framer, wrap},
     lab::{
         LabError,
+        endpoint_directory::Peer,
         reception::{Bearer, Reception},
     },
 };
@@ -26,20 +23,18 @@ const READ_BUFFER: usize = 16 * 1024;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Serves a connection until the sender leaves, breaks a limit, or the service stops.
-pub(super) async fn run(stream: TcpStream, peer: SocketAddr, door: Reception, stop: CancellationToken) {
-    line::prepare(&stream);
-    let (reader, writer) = stream.into_split();
+pub(super) async fn run(line: Line, peer: Peer, door: Reception, stop: CancellationToken) {
     let framer = Framer::new(door.ctx.config.max_message_size);
-    let mut session = Session { door, peer, reader, writer, framer, frames: Vec::new(), frame_since: None };
+    let mut session = Session { door, peer, line, framer, frames: Vec::new(), frame_since: None };
     let ended = session.serve(&stop).await;
-    tracing::debug!(peer = %peer.ip(), reason = ended, noise = session.framer.noise_bytes(), "connection closed");
+    session.line.close().await;
+    tracing::debug!(peer = %peer.address, reason = ended, noise = session.framer.noise_bytes(), "connection closed");
 }
 
 struct Session {
     door: Reception,
-    peer: SocketAddr,
-    reader: OwnedReadHalf,
-    writer: OwnedWriteHalf,
+    peer: Peer,
+    line: Line,
     framer: Framer,
     frames: Vec<Frame>,
     /// When the frame that is being read began.
@@ -94,7 +89,7 @@ impl Session {
             // The stop first: a sender that never pauses must not keep the service from ending.
             biased;
             () = stop.cancelled(), if between_frames => Input::Stop("service stops"),
-            read = self.reader.read(buffer) => match read {
+            read = self.line.read(buffer) => match read {
                 Ok(0) => Input::End,
                 Ok(count) => Input::Bytes(count),
                 Err(_) => Input::Stop("connection lost"),
@@ -105,7 +100,7 @@ impl Session {
 
     /// Hands over all frames of one read, so that a pipelining sender fills a batch, then answers in order.
     async fn settle(&mut self, frames: Vec<Frame>) -> Result<(), LabError> {
-        let bearer = Bearer::Peer(self.peer.ip());
+        let bearer = Bearer::Peer(self.peer);
         let patience = WRITE_TIMEOUT.min(self.door.ctx.config.idle_timeout);
         let mut waiting = VecDeque::new();
         for frame in frames {
@@ -114,7 +109,7 @@ impl Session {
         while let Some(pending) = waiting.pop_front() {
             let answer = pending.answer().await?;
             let bytes: Vec<u8> = answer.messages.iter().flat_map(|message| wrap(message)).collect();
-            let write = tokio::time::timeout(patience, self.writer.write_all(&bytes));
+            let write = tokio::time::timeout(patience, self.line.send(&bytes));
             write.await.map_err(|_| LabError::Unavailable)?.map_err(|_| LabError::Unavailable)?;
         }
         Ok(())

@@ -1,9 +1,10 @@
-//! Passwords, bearer tokens, keys of machines and the keyring of message encryption.
+//! Passwords, bearer tokens, keys of machines, the keyring of message encryption, and TLS.
 
 pub mod api_keys;
 pub mod keyring;
 pub mod passwords;
 pub(crate) mod secret_file;
+pub mod tls;
 pub mod tokens;
 
 use aws_lc_rs::{digest, rand};
@@ -14,6 +15,9 @@ pub enum SecurityError {
     /// A key file cannot be read, written or understood.
     #[error("key file {0}")]
     KeyFile(String),
+    /// A certificate, its key or an authority cannot be used.
+    #[error("TLS: {0}")]
+    Tls(String),
     /// The ciphertext was altered, moved to another row, or the key is not the one it was sealed with.
     #[error("stored message cannot be decrypted")]
     Decrypt,

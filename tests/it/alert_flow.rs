@@ -62,7 +62,7 @@ impl Stream {
                     return (line("id:"), serde_json::from_str(&line("data:")).unwrap());
                 }
             }
-            let chunk = tokio::time::timeout(Duration::from_secs(10), self.answer.chunk()).await;
+            let chunk = tokio::time::timeout(crate::app::PATIENCE, self.answer.chunk()).await;
             let chunk = chunk.expect("no event in time").unwrap().expect("the stream ended");
             self.text.push_str(std::str::from_utf8(&chunk).unwrap());
         }
@@ -210,7 +210,7 @@ async fn the_stream_ends_with_the_service(engine: Engine) {
     let clinician = app.clinician().await;
     let mut stream = Stream::open(&clinician, None).await;
     app.restart().await;
-    let rest = tokio::time::timeout(Duration::from_secs(10), async {
+    let rest = tokio::time::timeout(crate::app::PATIENCE, async {
         while let Ok(Some(_)) = stream.answer.chunk().await {}
     });
     rest.await.expect("the stream stayed open");

@@ -17,6 +17,10 @@ use serde_json::{Value, json};
 
 use crate::{lab::Sender, postgres};
 
+/// How long a test waits for what must come. A machine that does other things beside may take long; one that hangs is found
+/// all the same.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
 /// Which database a flow runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
@@ -183,6 +187,11 @@ impl TestApp {
         &self.service.as_ref().unwrap().ctx
     }
 
+    /// Where MLLP over TLS has a port of its own.
+    pub(crate) fn mllp_tls(&self) -> Option<u16> {
+        self.service.as_ref().unwrap().mllp_tls.map(|address| address.port())
+    }
+
     /// The settings it was started with, by their environment names.
     pub(crate) fn settings(&self) -> &[(String, String)] {
         &self.settings
@@ -295,15 +304,15 @@ impl Actor {
     }
 }
 
-/// Waits until a condition holds, and fails when it does not within ten seconds. It looks again and again; nothing is
+/// Waits until a condition holds, and fails when it does not within [`PATIENCE`]. It looks again and again; nothing is
 /// assumed about how long anything takes.
 pub(crate) async fn until<T, F: AsyncFnMut() -> Option<T>>(what: &str, mut condition: F) -> T {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         if let Some(value) = condition().await {
             return value;
         }
-        assert!(tokio::time::Instant::now() < deadline, "not within ten seconds: {what}");
+        assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
         tokio::task::yield_now().await;
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

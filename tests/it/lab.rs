@@ -1,9 +1,6 @@
 //! Labs, as the tests play them: one that sends results, and one that takes orders.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use pms::hl7::{
     ack::Reply,
@@ -16,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::app::PATIENCE;
 
 /// A lab that sends.
 pub(crate) struct Sender {

@@ -1,9 +1,6 @@
 //! A lab whose every word a test decides, one message at a time. It writes down every byte of a whole message that it saw.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use pms::hl7::{
     frame::{Frame, Framer, wrap},
@@ -16,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::app::PATIENCE;
 
 /// The lab.
 pub(crate) struct ScriptedLab {

@@ -11,7 +11,7 @@ use crate::{
         register_patient::{NewPatient, register_patient},
         sign_in::{Origin, sign_in},
     },
-    security::{keyring::Keyring, tokens::TokenKey},
+    security::{keyring::Keyring, tls::Trust, tokens::TokenKey},
 };
 
 async fn context(directory: &Path) -> Ctx {
@@ -30,6 +30,7 @@ async fn context(directory: &Path) -> Ctx {
         clock: Clock::Fake(FakeClock::new(chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap())),
         keys: Arc::new(Keyring::open(&directory.join("keys")).unwrap()),
         tokens: Arc::new(TokenKey::open(&directory.join("jwt")).unwrap()),
+        trust: Arc::new(Trust::open(&config.tls).unwrap()),
         config: Arc::new(config),
         hints,
     }

@@ -243,6 +243,8 @@ impl Rerun<'_> {
         row.message_control_id = NotSet;
         row.size_bytes = NotSet;
         row.source_ip = NotSet;
+        row.tls_version = NotSet;
+        row.peer_certificate = NotSet;
         row.original_message_id = NotSet;
         row.duplicates_seen = NotSet;
         row.received_at = NotSet;

@@ -74,6 +74,7 @@ pub(super) fn message(
     now: DateTime<Utc>,
 ) -> hl7_message::ActiveModel {
     let header = &arrival.header;
+    let secured = arrival.peer.and_then(|peer| peer.secured);
     let hd = |hd: &crate::hl7::datatypes::Hd| hd.key().map(str::to_owned);
     hl7_message::ActiveModel {
         id: id.map_or(sea_orm::ActiveValue::NotSet, Set),
@@ -100,7 +101,9 @@ pub(super) fn message(
         ack_control_id: Set(ack.code.map(|_| arrival.reply_id().to_owned())),
         acked_at: Set(ack.code.map(|_| now)),
         ack_latency_us: Set(ack.code.and_then(|_| (now - arrival.received_at).num_microseconds())),
-        source_ip: Set(arrival.peer.map(|ip| ip.to_string())),
+        source_ip: Set(arrival.peer.map(|peer| peer.address.to_string())),
+        tls_version: Set(secured.map(|secured| secured.version.number().to_owned())),
+        peer_certificate: Set(secured.and_then(|secured| secured.certificate).map(|shown| shown.to_string())),
         patient_id: Set(filed.patient),
         lab_order_id: Set(filed.order),
         original_message_id: Set(None),

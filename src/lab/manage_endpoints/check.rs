@@ -13,6 +13,7 @@ use crate::{
         endpoint_profile::{BadHabit, Habits, Publication},
         order_profile::CodeMap,
     },
+    security::tls::Fingerprint,
 };
 
 /// Who begins: the lab, we, or either.
@@ -59,7 +60,7 @@ pub(in crate::lab) fn faults(settings: &EndpointSettings, allowed: &[IpNet]) -> 
     found.unless(!settings.name.trim().is_empty(), "name", "must not be empty");
     found.host(settings, allowed);
     found.port(settings);
-    found.unless(!settings.tls, "tls", "not available in this version");
+    found.certificate(settings);
     found.networks(&settings.allowed_networks);
     found.names(settings);
     found.wire(settings);
@@ -112,6 +113,19 @@ impl Found {
         self.unless(!missing, "port", "is needed to send to this endpoint");
         let good = settings.port.is_none_or(|port| (1..=65_535).contains(&port));
         self.unless(good, "port", "must be between 1 and 65535");
+    }
+
+    fn certificate(&mut self, settings: &EndpointSettings) {
+        let field = "client_cert_fingerprint";
+        let pinned = settings.client_cert_fingerprint.as_deref();
+        let read = pinned.is_none_or(|text| Fingerprint::parse(text).is_some());
+        self.unless(read, field, "must be 64 hexadecimal digits, the SHA-256 of a certificate");
+        let used = pinned.is_none() || settings.direction != "outbound";
+        self.unless(
+            used,
+            field,
+            "is for endpoints that connect to us; profile.tls is for those we connect to",
+        );
     }
 
     fn networks(&mut self, blocks: &[String]) {
@@ -210,7 +224,7 @@ mod tests {
     #[test]
     fn a_good_one_passes_and_each_fault_names_its_field() {
         assert!(faults(&lab(), &[]).is_empty());
-        let table: [(&str, Spoil); 26] = [
+        let table: [(&str, Spoil); 29] = [
             ("name", |s| s.name = " ".into()),
             ("name", |s| s.name = "a\rMSH".into()),
             ("direction", |s| s.direction = "sideways".into()),
@@ -220,7 +234,13 @@ mod tests {
             ("port", |s| s.port = None),
             ("port", |s| s.port = Some(0)),
             ("port", |s| s.port = Some(65_536)),
-            ("tls", |s| s.tls = true),
+            ("client_cert_fingerprint", |s| s.client_cert_fingerprint = Some("SHA256:abc".into())),
+            ("client_cert_fingerprint", |s| {
+                s.direction = "outbound".into();
+                s.client_cert_fingerprint = Some("ab".repeat(32));
+            }),
+            ("profile", |s| s.profile = json!({ "tls": { "min_version": "1.1" } })),
+            ("profile", |s| s.profile = json!({ "tls": { "verify": false } })),
             ("allowed_networks", |s| s.allowed_networks = vec!["10.0.0.0/33".into()]),
             ("receiving_application", |s| s.receiving_application = "A|B".into()),
             ("sending_facility", |s| s.sending_facility = Some("A^B".into())),

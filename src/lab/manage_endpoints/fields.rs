@@ -54,6 +54,9 @@ pub struct EndpointOptions {
     tls: Option<bool>,
     /// Whether it may speak without TLS from beyond this machine.
     allow_plaintext: Option<bool>,
+    /// SHA-256 of the certificate that it must show when it connects to us, in hexadecimal; null: none is needed.
+    #[schema(value_type = Option<String>)]
+    client_cert_fingerprint: Option<Option<String>>,
     /// CIDR blocks it may come from.
     allowed_networks: Option<Vec<String>>,
     /// Its application name.
@@ -125,6 +128,7 @@ impl EndpointOptions {
             is_default: fields.opt_bool("is_default"),
             tls: fields.opt_bool("tls"),
             allow_plaintext: fields.opt_bool("allow_plaintext"),
+            client_cert_fingerprint: fields.patch("client_cert_fingerprint", Reader::opt_str),
             allowed_networks: fields.opt_str_list("allowed_networks"),
             receiving_application: fields.opt_str("receiving_application"),
             receiving_facility: fields.opt_str("receiving_facility"),
@@ -149,6 +153,7 @@ impl EndpointOptions {
         put(&mut to.is_default, self.is_default);
         put(&mut to.tls, self.tls);
         put(&mut to.allow_plaintext, self.allow_plaintext);
+        put(&mut to.client_cert_fingerprint, self.client_cert_fingerprint);
         put(&mut to.allowed_networks, self.allowed_networks);
         put(&mut to.receiving_application, self.receiving_application);
         put(&mut to.receiving_facility, self.receiving_facility);

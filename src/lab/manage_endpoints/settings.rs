@@ -30,6 +30,8 @@ pub struct EndpointSettings {
     pub tls: bool,
     /// Whether it may speak without TLS from beyond this machine.
     pub allow_plaintext: bool,
+    /// SHA-256 of the certificate that it must show when it connects to us.
+    pub client_cert_fingerprint: Option<String>,
     /// CIDR blocks it may come from.
     pub allowed_networks: Vec<String>,
     /// Its application name.
@@ -68,6 +70,7 @@ impl Default for EndpointSettings {
             is_default: false,
             tls: false,
             allow_plaintext: false,
+            client_cert_fingerprint: None,
             allowed_networks: Vec::new(),
             receiving_application: String::new(),
             receiving_facility: String::new(),
@@ -98,6 +101,7 @@ impl EndpointSettings {
             is_default: view.is_default,
             tls: view.tls,
             allow_plaintext: view.allow_plaintext,
+            client_cert_fingerprint: view.client_cert_fingerprint,
             allowed_networks: view.allowed_networks,
             receiving_application: view.receiving_application,
             receiving_facility: view.receiving_facility,
@@ -124,6 +128,7 @@ impl EndpointSettings {
         row.is_default = Set(self.is_default);
         row.tls = Set(self.tls);
         row.allow_plaintext = Set(self.allow_plaintext);
+        row.client_cert_fingerprint = Set(self.client_cert_fingerprint);
         row.allowed_networks = Set(json!(self.allowed_networks));
         row.receiving_application = Set(self.receiving_application);
         row.receiving_facility = Set(self.receiving_facility);

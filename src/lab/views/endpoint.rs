@@ -30,6 +30,8 @@ pub struct EndpointView {
     pub tls: bool,
     /// Whether it may speak without TLS from beyond this machine.
     pub allow_plaintext: bool,
+    /// SHA-256 of the certificate that it must show when it connects to us, in hexadecimal; null: none is needed.
+    pub client_cert_fingerprint: Option<String>,
     /// CIDR blocks it may come from.
     pub allowed_networks: Vec<String>,
     /// Its application name: MSH-5 of what we send, MSH-3 of what it sends. Empty: any.
@@ -79,6 +81,7 @@ impl From<lis_endpoint::Model> for EndpointView {
             is_default: row.is_default,
             tls: row.tls,
             allow_plaintext: row.allow_plaintext,
+            client_cert_fingerprint: row.client_cert_fingerprint,
             allowed_networks: strings(&row.allowed_networks),
             receiving_application: row.receiving_application,
             receiving_facility: row.receiving_facility,

@@ -55,6 +55,10 @@ pub struct MessageView {
     pub received_at: DateTime<Utc>,
     /// When its outcome was settled.
     pub processed_at: Option<DateTime<Utc>>,
+    /// Version of TLS that its connection had, such as `1.3`; null in the clear.
+    pub tls_version: Option<String>,
+    /// SHA-256 of the certificate that the other side showed, in hexadecimal.
+    pub peer_certificate: Option<String>,
 }
 
 /// What became of the observations (OBX) of a message. `received` = `stored` + `in_review` + `rejected`.
@@ -135,6 +139,8 @@ impl From<&hl7_message::Model> for MessageView {
             duplicates_seen: row.duplicates_seen,
             received_at: row.received_at,
             processed_at: row.processed_at,
+            tls_version: row.tls_version,
+            peer_certificate: row.peer_certificate,
         }
     }
 }

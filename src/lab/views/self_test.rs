@@ -15,7 +15,7 @@ pub struct SelfTestView {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = LisEndpointTestStep)]
 pub struct SelfTestStep {
-    /// `address` (the name was looked up, and it lies within bounds), `tcp` (a connection), `order` (a test order went
+    /// `address` (the name was looked up, and it lies within bounds), `tcp` (a connection), `tls` (where the endpoint has it), `order` (a test order went
     /// out and was answered).
     pub step: &'static str,
     /// Whether it went well.

@@ -16,6 +16,7 @@ use crate::{
     clock::Clock,
     hl7::{ack::AckCode, oru_build::ResultMessage},
     mllp::sender::{Connection, SendFault},
+    outbound,
     sim::{self, SimPatient, numbering::Numbering},
 };
 
@@ -170,13 +171,18 @@ impl Courier {
         (!is_empty).then_some((bytes, control_id))
     }
 
+    async fn connect(&self) -> Result<Connection, &'static str> {
+        Connection::open(&outbound::resolve(&self.host, self.port, &self.anywhere).await?).await
+    }
+
     async fn offer(&mut self, bytes: &[u8], control_id: &str) -> Result<AckCode, SendFault> {
         // A peer that closed meanwhile is called again before anything is sent.
         let mut kept = self.connection.take();
         let usable = kept.as_mut().is_some_and(|connection| !connection.is_stale());
         let mut connection = match kept.filter(|_| usable) {
             Some(connection) => connection,
-            None => Connection::open(&self.host, self.port, &self.anywhere).await?,
+            // Nothing was sent: that is as good as a connection that ended before the answer.
+            None => self.connect().await.map_err(|_| SendFault::Closed)?,
         };
         let exchange = connection.exchange(bytes, control_id, ACK_WAIT).await?;
         self.connection = Some(connection);

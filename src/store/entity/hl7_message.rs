@@ -88,6 +88,10 @@ pub struct Model {
     pub received_at: DateTimeUtc,
     /// When its effects were committed.
     pub processed_at: Option<DateTimeUtc>,
+    /// Version of TLS that its connection had; null in the clear.
+    pub tls_version: Option<String>,
+    /// SHA-256 of the certificate that the other side showed, in hex.
+    pub peer_certificate: Option<String>,
 }
 
 super::plain_entity!("hl7_message");
