@@ -17,6 +17,7 @@ flows!(
     a_commit_answer_alone_is_no_consent_yet,
     a_commit_answer_counts_when_nothing_else_comes,
     consent_is_taken_back,
+    an_order_reply_takes_consent_back,
 );
 
 async fn cancel(actor: &Actor, id: &Value) -> Answer {
@@ -110,4 +111,22 @@ async fn consent_is_taken_back(engine: Engine) {
     assert_eq!(order["tests"][0]["status"], "in_lab", "{order}");
     assert_eq!(kinds(&clinician, &id).await.last().unwrap(), "cancellation_refused");
     app.finish().await;
+}
+
+/// AA at once, and the decision later.
+async fn an_order_reply_takes_consent_back(engine: Engine) {
+    let (app, jane, mut lab, clinician) = scene(engine, plain()).await;
+    let (id, asked) = asked(&clinician, jane, &mut lab).await;
+    asked.say("AA");
+    becomes(&clinician, &id, "cancelled").await;
+    asked.say_of_order("AA", "UC");
+    stands_again(&clinician, &id).await;
+    app.finish().await;
+}
+
+async fn stands_again(clinician: &Actor, id: &Value) {
+    becomes(clinician, id, "acknowledged").await;
+    let order = clinician.read(&format!("/api/lab-orders/{id}")).await;
+    assert_eq!(order["tests"][0]["status"], "in_lab", "{order}");
+    assert_eq!(kinds(clinician, id).await.last().unwrap(), "cancellation_refused");
 }
