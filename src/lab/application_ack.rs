@@ -212,6 +212,34 @@ async fn decide_cancellation(
     }
 }
 
+/// Lets a lab decline, by an order message (ORC-1 UC or UD), a cancellation that its system had taken. `messages`: the
+/// order's, held. False: no such cancellation stands.
+pub(super) async fn decline_cancellation(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    (order, messages): (&lab_order::Model, Vec<outbox_row::Model>),
+    cause: Cause<'_>,
+) -> Result<bool, LabError> {
+    let taken = |row: &outbox_row::Model| row.kind == outbox::CANCEL_ORDER && row.status == outbox::SENT;
+    let Some(row) = messages.into_iter().rev().find(taken) else { return Ok(false) };
+    let before = row.before_consent.clone().and_then(|before| serde_json::from_value(before).ok());
+    let before = before.filter(|_| order.status == OrderStatus::Cancelled.as_str());
+    let awaited = row.application_ack.as_deref() == Some(outbox::AWAITED);
+    if awaited {
+        let mut change: outbox_row::ActiveModel = row.into();
+        change.application_ack = Set(Some(outbox::RECEIVED.into()));
+        change.update(&**tx).await?;
+    }
+    match before {
+        Some(before) => restore(ctx, tx, order.clone(), before, cause).await?,
+        None if awaited => {
+            note(ctx, tx, order, Cause { kind: "cancellation_refused", ..cause }, None).await?;
+        }
+        None => return Ok(false),
+    }
+    Ok(true)
+}
+
 async fn restore(
     ctx: &Ctx,
     tx: &mut Tx,
