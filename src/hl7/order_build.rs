@@ -140,7 +140,7 @@ pub struct OrderMessage {
     pub provider: ProviderOut,
     /// `R`, `S`, `A` …: ORC-7.6 and OBR-27.6, or TQ1-9; before 2.5 OBR-5 too.
     pub priority: String,
-    /// ORC-9; TQ1-7; before 2.5 OBR-6.
+    /// ORC-9 of a new order; TQ1-7; before 2.5 OBR-6.
     pub entered_at: DateTime<FixedOffset>,
     /// What comes first in OBR-4.
     pub code_order: CodeOrder,
@@ -183,9 +183,17 @@ impl OrderMessage {
         self.numbers(orc, &test.placer, &test.filler)
             .parts(4, &[&self.placer_group, self.namespace(&self.placer_group)])
             .parts(7, &self.timing())
-            .text(9, &format_dtm(&self.entered_at))
+            .text(9, &format_dtm(self.happened_at()))
             .parts(12, &self.provider.parts())
             .end();
+    }
+
+    /// When what ORC-1 says was decided (§4.5.1.9): an order is called off later than it was entered.
+    fn happened_at(&self) -> &DateTime<FixedOffset> {
+        match self.action {
+            OrderAction::New => &self.entered_at,
+            OrderAction::Cancel => &self.envelope.time,
+        }
     }
 
     /// Start and priority. Calling off starts nothing.

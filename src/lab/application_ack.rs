@@ -4,18 +4,20 @@
 //! | the message stands as | what the word does |
 //! |---|---|
 //! | sent, the word awaited, overdue, or never asked for after a commit answer | it decides: an acceptance acts on the order like an order reply; a refusal makes the message a dead letter and the order rejected, or leaves a cancelled order where it stood |
+//! | sent, after a bare answer; the word decides on tests by ORC | the same: a laboratory may acknowledge at once and decide later |
 //! | sent, the word was heard | nothing: it is the second time |
-//! | queued or given up | a line in the order's history. It is never credited: the answer to the try that is under way is |
+//! | tried, no answer yet, and the word was asked for | it decides, and the try is over: the application has what it speaks of, so the commit answer is on its way or lost |
+//! | queued otherwise, or given up | a line in the order's history. It is never credited: the answer to the try that is under way is |
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, DbErr};
 
 use super::{
     error::LabError,
     order_progress::{Cause, move_order, note},
     order_reply,
-    record_attempt::Attempt,
-    settle_message::{BeforeConsent, cause, give_up, locked_order, remember_order, write_answer},
+    record_attempt::{Attempt, note_try},
+    settle_message::{BeforeConsent, cause, give_up, locked_order, remember_order, settle, write_answer},
 };
 use crate::{
     context::Ctx,
@@ -81,7 +83,8 @@ pub(super) async fn apply(
         return Ok(Some(matched));
     }
     match row.status.as_str() {
-        outbox::SENT if may_still_decide(&row) => decide(ctx, tx, row, &attempt).await?,
+        outbox::SENT if may_still_decide(tx, &row, reply).await? => decide(ctx, tx, row, &attempt).await?,
+        outbox::QUEUED if overtakes_commit(&row) => end_try(ctx, tx, &row, &attempt).await?,
         outbox::SENT | outbox::CANCELLED => {
             tracing::info!(message = row.hl7_message_id, "a second word on a message changes nothing");
         }
@@ -95,13 +98,36 @@ pub(super) async fn apply(
     Ok(Some(matched))
 }
 
-/// Whether the lab's application has not spoken of a message yet, as far as we know.
-fn may_still_decide(row: &outbox_row::Model) -> bool {
-    match row.application_ack.as_deref() {
+/// Whether the lab's application has not spoken of a message yet, as far as we know. One that said no more than AA has not
+/// decided on any test.
+async fn may_still_decide(tx: &Tx, row: &outbox_row::Model, reply: &Reply) -> Result<bool, DbErr> {
+    let waits = match row.application_ack.as_deref() {
         Some(state) => state != outbox::RECEIVED,
         // Never asked for; the lab does as it likes after its commit answer.
         None => row.last_code.as_deref() == Some(AckCode::CA.as_str()),
+    };
+    if waits || reply.orders.is_empty() {
+        return Ok(waits);
     }
+    let answer = outbox::answer_to(&**tx, row.hl7_message_id).await?;
+    let heard = answer.and_then(|bytes| Reply::parse(&bytes).ok());
+    Ok(heard.is_some_and(|heard| heard.orders.is_empty()))
+}
+
+/// Whether a word that was asked for has come before the commit answer of the try that is under way.
+fn overtakes_commit(row: &outbox_row::Model) -> bool {
+    row.attempts > 0 && row.application_ack.as_deref() == Some(outbox::ASKED)
+}
+
+/// Ends a try by the word of the application.
+async fn end_try(ctx: &Ctx, tx: &mut Tx, row: &outbox_row::Model, attempt: &Attempt) -> Result<(), LabError> {
+    let AttemptOutcome::Answered { code, errors } = &attempt.outcome else { return Ok(()) };
+    let next = match refusal_by_application(*code, errors) {
+        Some((reason, code)) => Next::DeadLetter { reason, code },
+        None => Next::Done,
+    };
+    note_try(ctx, tx, row, attempt).await?;
+    settle(ctx, tx, row, attempt, &next).await
 }
 
 async fn decide(ctx: &Ctx, tx: &mut Tx, row: outbox_row::Model, attempt: &Attempt) -> Result<(), LabError> {
@@ -184,6 +210,34 @@ async fn decide_cancellation(
         Some(before) => restore(ctx, tx, order, before, cause).await,
         None => order_reply::settle_cancellation(ctx, tx, order, cause, (attempt, next)).await,
     }
+}
+
+/// Lets a lab decline, by an order message (ORC-1 UC or UD), a cancellation that its system had taken. `messages`: the
+/// order's, held. False: no such cancellation stands.
+pub(super) async fn decline_cancellation(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    (order, messages): (&lab_order::Model, Vec<outbox_row::Model>),
+    cause: Cause<'_>,
+) -> Result<bool, LabError> {
+    let taken = |row: &outbox_row::Model| row.kind == outbox::CANCEL_ORDER && row.status == outbox::SENT;
+    let Some(row) = messages.into_iter().rev().find(taken) else { return Ok(false) };
+    let before = row.before_consent.clone().and_then(|before| serde_json::from_value(before).ok());
+    let before = before.filter(|_| order.status == OrderStatus::Cancelled.as_str());
+    let awaited = row.application_ack.as_deref() == Some(outbox::AWAITED);
+    if awaited {
+        let mut change: outbox_row::ActiveModel = row.into();
+        change.application_ack = Set(Some(outbox::RECEIVED.into()));
+        change.update(&**tx).await?;
+    }
+    match before {
+        Some(before) => restore(ctx, tx, order.clone(), before, cause).await?,
+        None if awaited => {
+            note(ctx, tx, order, Cause { kind: "cancellation_refused", ..cause }, None).await?;
+        }
+        None => return Ok(false),
+    }
+    Ok(true)
 }
 
 async fn restore(

@@ -39,13 +39,23 @@ pub async fn move_order(
     let to = from.advance(event).unwrap_or(from);
     note(ctx, tx, &order, cause, Some((from, to)).filter(|(from, to)| from != to)).await?;
     if from == to {
-        return Ok(order);
+        return if event == OrderEvent::Delivered { received(ctx, tx, order).await } else { Ok(order) };
     }
     tx.emit(status_event(ctx, &order, to));
     let mut change: lab_order::ActiveModel = order.clone().into();
     change.status = Set(to.to_string());
     change.status_reason = Set(cause.detail.map(str::to_owned));
     stamp(ctx, &mut change, &order, to);
+    change.update(&**tx).await
+}
+
+/// Keeps when the lab confirmed that it has an order which stands further on already: its results were faster than its answer.
+async fn received(ctx: &Ctx, tx: &Tx, order: lab_order::Model) -> Result<lab_order::Model, DbErr> {
+    if order.sent_at.is_some() {
+        return Ok(order);
+    }
+    let mut change: lab_order::ActiveModel = order.into();
+    change.sent_at = Set(Some(ctx.clock.now()));
     change.update(&**tx).await
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, DbErr};
 
 use super::{
     deliver::{Outbound, lease_end, retry_policy},
@@ -108,14 +108,13 @@ pub async fn record_attempt(
     let ours = endpoints::keep_lease(&*tx, sent.endpoint, owner, lease_end(ctx)).await?;
     let Some(row) = outbox::lock(&*tx, sent.outbox_id).await? else { return Ok(None) };
     if !ours || row.status != outbox::QUEUED || row.attempts != sent.attempt {
-        note_late(ctx, &tx, &row, sent, attempt).await?;
+        note_late(ctx, &tx, (&row, ours), sent, attempt).await?;
         tx.commit().await?;
         return Ok(None);
     }
     let tally = Tally { attempts: row.attempts.unsigned_abs(), unreachable: 0 };
     let next = retry_policy(&ctx.config).after(&attempt.outcome, tally, chance);
-    let outcome = (attempt.name(), attempt.code(), Some(attempt.detail.clone()));
-    outbox::add_attempt(&*tx, row.id, row.attempts, ctx.clock.now(), outcome).await?;
+    note_try(ctx, &tx, &row, attempt).await?;
     settle(ctx, &mut tx, &row, attempt, &next).await?;
     tx.commit().await?;
     ctx.hints.orders.wake();
@@ -123,16 +122,29 @@ pub async fn record_attempt(
     Ok(Some(next))
 }
 
-/// Keeps what was seen by one who has no say any more.
-async fn note_late(
+/// Adds a try to the list of those of its message.
+pub(super) async fn note_try(
     ctx: &Ctx,
     tx: &Tx,
     row: &outbox_row::Model,
+    attempt: &Attempt,
+) -> Result<(), DbErr> {
+    let outcome = (attempt.name(), attempt.code(), Some(attempt.detail.clone()));
+    outbox::add_attempt(&**tx, row.id, row.attempts, ctx.clock.now(), outcome).await
+}
+
+/// Keeps what was seen by one who has no say any more: another process had taken over, or the lab's application had spoken
+/// before its system did.
+async fn note_late(
+    ctx: &Ctx,
+    tx: &Tx,
+    (row, ours): (&outbox_row::Model, bool),
     sent: &Outbound,
     attempt: &Attempt,
 ) -> Result<(), LabError> {
     tracing::warn!(control_id = sent.control_id, detail = attempt.detail, "a late outcome changes nothing");
-    let detail = format!("{}; another process had taken over", attempt.detail);
+    let why = if ours { "the message had been settled" } else { "another process had taken over" };
+    let detail = format!("{}; {why}", attempt.detail);
     let outcome = ("late", attempt.code(), Some(detail.clone()));
     outbox::add_attempt(&**tx, row.id, sent.attempt, ctx.clock.now(), outcome).await?;
     if let Some(order) = locked_order(tx, row).await? {

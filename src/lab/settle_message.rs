@@ -176,7 +176,9 @@ fn settled_message(
     };
     if attempt.reply.is_some() {
         write_answer(&mut change, attempt, ctx.clock.now());
-        change.ack_latency_us = Set(i64::try_from(attempt.latency.as_micros()).ok());
+        let latency = i64::try_from(attempt.latency.as_micros()).ok();
+        // A word that came by a message of its own was not waited for.
+        change.ack_latency_us = Set(latency.filter(|latency| *latency > 0));
     }
     if settled {
         change.processed_at = Set(now);

@@ -151,6 +151,38 @@ pub async fn lock_of_control_id(
         .await
 }
 
+/// The endpoint among these that we sent a message to under a control id, if its receiver has these names (MSH-5 and MSH-6).
+pub async fn endpoint_of_control_id(
+    connection: &impl ConnectionTrait,
+    among: Vec<i64>,
+    control_id: &str,
+    (application, facility): (&str, &str),
+) -> Result<Option<i64>, DbErr> {
+    hl7_message::Entity::find()
+        .filter(hl7_message::Column::LisEndpointId.is_in(among))
+        .select_only()
+        .column(hl7_message::Column::LisEndpointId)
+        .filter(hl7_message::Column::MessageControlId.eq(control_id))
+        .filter(hl7_message::Column::Direction.eq("outbound"))
+        .filter(hl7_message::Column::ReceivingApplication.eq(application))
+        .filter(hl7_message::Column::ReceivingFacility.eq(facility))
+        .order_by_desc(hl7_message::Column::Id)
+        .into_tuple()
+        .one(connection)
+        .await
+}
+
+/// What was answered to a message, as far as it is kept.
+pub async fn answer_to(connection: &impl ConnectionTrait, message: i64) -> Result<Option<Vec<u8>>, DbErr> {
+    let answer: Option<Option<Vec<u8>>> = hl7_message::Entity::find_by_id(message)
+        .select_only()
+        .column(hl7_message::Column::AckBytes)
+        .into_tuple()
+        .one(connection)
+        .await?;
+    Ok(answer.flatten())
+}
+
 /// How many messages were queued of an order.
 pub async fn count_of_order(connection: &impl ConnectionTrait, order: i64) -> Result<u64, DbErr> {
     outbox::Entity::find().filter(outbox::Column::LabOrderId.eq(order)).count(connection).await

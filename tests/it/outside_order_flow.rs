@@ -1,5 +1,6 @@
 //! Orders of others: a lab that speaks of ours, a clinic that orders through us.
 
+mod another_laboratory;
 mod changes;
 
 use std::time::Duration;

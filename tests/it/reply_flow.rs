@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod cancelling;
+mod deciding_later;
 mod lab_changes;
 
 flows!(

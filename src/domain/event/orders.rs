@@ -86,6 +86,11 @@ impl OrderControl {
         matches!(self, Self::Cancel | Self::Discontinue | Self::Change | Self::Replace)
     }
 
+    /// Whether the laboratory says that it goes on with what it was asked to call off.
+    pub const fn keeps_order(self) -> bool {
+        matches!(self, Self::CannotCancel | Self::CannotDiscontinue)
+    }
+
     /// ORC-1 of an answer that does it.
     pub const fn consent(self) -> &'static str {
         match self {

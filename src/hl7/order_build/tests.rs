@@ -147,6 +147,9 @@ fn a_cancellation_names_what_the_laboratory_called_it() {
         order.tests[0].filler = "F1".into();
         let text = order.build();
         assert!(text.contains("\rORC|CA|P1^PMS|F1|"), "{text}");
+        // When it was called off, not when it was ordered.
+        let orc = lines(&text).into_iter().find(|line| line.starts_with("ORC|")).unwrap();
+        assert_eq!(orc.split('|').nth(9), Some("20240315103000+0100"), "{text}");
         assert!(!text.contains("\rTQ1|"), "{text}");
     }
 }

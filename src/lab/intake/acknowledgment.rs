@@ -11,7 +11,7 @@ use super::{
 use crate::{
     context::Ctx,
     domain::intake::Rules,
-    hl7::ack::Reply as Acknowledgment,
+    hl7::{ack::Reply as Acknowledgment, datatypes::Hd},
     lab::{
         answer::Reply,
         application_ack::{Matched, apply},
@@ -20,7 +20,9 @@ use crate::{
     },
     store::{
         db::{self, Tx},
+        endpoints,
         entity::hl7_message,
+        outbox,
     },
 };
 
@@ -34,7 +36,7 @@ pub(super) async fn commit(
 ) -> Result<Vec<Reply>, DbErr> {
     let mut tx = db::write(&ctx.db, "intake_acknowledgment").await?;
     if load::messages(&tx, &[arrival]).await?.stored(arrival).is_none() {
-        let endpoint = arrival.profile.id.get();
+        let endpoint = speaker(&tx, arrival, said).await?;
         let matched =
             apply(ctx, &mut tx, endpoint, (said, &arrival.acknowledgment)).await.map_err(database)?;
         if let Some(matched) = matched {
@@ -54,6 +56,19 @@ pub(super) async fn commit(
     let receipt = tx.commit().await?;
     log(&settled);
     Ok(replies(&receipt, &settled))
+}
+
+/// Whose word it is. A sender on this machine that no endpoint names by its address speaks for the endpoint that has its names,
+/// of what was sent there: without that, its answers would be refused, while its results are taken.
+async fn speaker(tx: &Tx, arrival: &Arrival, said: &Acknowledgment) -> Result<i64, DbErr> {
+    let known = arrival.profile.id.get();
+    let Some(about) = said.acknowledged_id.as_deref().filter(|_| known == 0) else { return Ok(known) };
+    let header = &arrival.header;
+    let name = |hd: &Hd| hd.namespace.clone().unwrap_or_default();
+    let (application, facility) = (name(&header.sending_application), name(&header.sending_facility));
+    let all: Vec<i64> = endpoints::all(&**tx).await?.into_iter().map(|row| row.id).collect();
+    let sent_to = outbox::endpoint_of_control_id(&**tx, all, about, (&application, &facility)).await?;
+    Ok(sent_to.unwrap_or(known))
 }
 
 /// Its row, with the order of what it answers, so that it is found with it. No answer is due.

@@ -17,6 +17,9 @@ flows!(
     a_commit_answer_alone_is_no_consent_yet,
     a_commit_answer_counts_when_nothing_else_comes,
     consent_is_taken_back,
+    an_order_reply_takes_consent_back,
+    an_order_message_takes_consent_back,
+    an_order_message_refuses_what_was_heard,
 );
 
 async fn cancel(actor: &Actor, id: &Value) -> Answer {
@@ -110,4 +113,68 @@ async fn consent_is_taken_back(engine: Engine) {
     assert_eq!(order["tests"][0]["status"], "in_lab", "{order}");
     assert_eq!(kinds(&clinician, &id).await.last().unwrap(), "cancellation_refused");
     app.finish().await;
+}
+
+/// AA at once, and the decision later.
+async fn an_order_reply_takes_consent_back(engine: Engine) {
+    let (app, jane, mut lab, clinician) = scene(engine, plain()).await;
+    let (id, asked) = asked(&clinician, jane, &mut lab).await;
+    asked.say("AA");
+    becomes(&clinician, &id, "cancelled").await;
+    asked.say_of_order("AA", "UC");
+    stands_again(&clinician, &id).await;
+    app.finish().await;
+}
+
+/// The same, but the decision comes as an order message, which names the order and no message of ours.
+async fn an_order_message_takes_consent_back(engine: Engine) {
+    let (app, jane, mut lab, clinician) = scene(engine, plain()).await;
+    let (id, asked) = asked(&clinician, jane, &mut lab).await;
+    asked.say("AA");
+    becomes(&clinician, &id, "cancelled").await;
+    tell(&app, &id, "UC").await;
+    stands_again(&clinician, &id).await;
+    // It can be asked again, and what was declined once is not declined for ever.
+    let (answer, again) = tokio::join!(cancel(&clinician, &id), lab.next());
+    assert_eq!(answer.status, StatusCode::ACCEPTED);
+    again.say("AA");
+    becomes(&clinician, &id, "cancelled").await;
+    app.finish().await;
+}
+
+async fn an_order_message_refuses_what_was_heard(engine: Engine) {
+    let app = TestApp::start_with(engine, &[QUICK, ("APPLICATION_ACK_TIMEOUT_SECONDS", "60")]).await;
+    let jane = app.jane().await;
+    let mut lab = ScriptedLab::start().await;
+    endpoint_with(&app, lab.port, enhanced()).await;
+    let clinician = app.clinician().await;
+    let (id, asked) = asked(&clinician, jane, &mut lab).await;
+    asked.say("CA");
+    crate::app::until("heard", async || (kinds(&clinician, &id).await.len() == 5).then_some(())).await;
+    tell(&app, &id, "UC").await;
+    assert_eq!(kinds(&clinician, &id).await.last().unwrap(), "cancellation_refused");
+    // Nothing is awaited any more that could end as consent.
+    app.clock.advance(Duration::from_secs(61));
+    let (next, taken) = placed(&clinician, jane, &mut lab).await;
+    taken.say("CA");
+    becomes(&clinician, &next, "sent").await;
+    assert_eq!(status(&clinician, &id).await, "acknowledged");
+    assert_eq!(kinds(&clinician, &id).await.len(), 6);
+    app.finish().await;
+}
+
+/// An order message of the lab about the only test of an order.
+async fn tell(app: &TestApp, id: &Value, control: &str) {
+    let header =
+        format!("MSH|^~\\&|LIS|LAB|PMS_LAB|MPS_PMS|20260302||ORM^O01^ORM_O01|{control}{id}|P|2.5.1\r");
+    let answer = app.lab().await.exchange(&format!("{header}ORC|{control}|{id}-1|L{id}-1\r")).await;
+    // CA of an endpoint in enhanced mode, whose messages are answered in the same way.
+    assert!(matches!(crate::lab::code(&answer).as_str(), "AA" | "CA"));
+}
+
+async fn stands_again(clinician: &Actor, id: &Value) {
+    becomes(clinician, id, "acknowledged").await;
+    let order = clinician.read(&format!("/api/lab-orders/{id}")).await;
+    assert_eq!(order["tests"][0]["status"], "in_lab", "{order}");
+    assert_eq!(kinds(clinician, id).await.last().unwrap(), "cancellation_refused");
 }

@@ -4,7 +4,7 @@ use sea_orm::DbErr;
 
 use super::{
     super::{Applied, Desk},
-    Asked, answer,
+    Asked, answer, database,
     named::{Named, Said},
     refusal,
 };
@@ -15,10 +15,11 @@ use crate::{
     },
     hl7::ack_orders::AnsweredOrder,
     lab::{
+        application_ack::decline_cancellation,
         order_progress::{Cause, move_order, note},
         order_reply::{event_to, remember_number, update_test},
     },
-    store::{db::Tx, entity::lab_order, orders},
+    store::{db::Tx, entity::lab_order, orders, outbox},
 };
 
 impl Desk<'_> {
@@ -71,6 +72,13 @@ impl Desk<'_> {
         let controls = controls.join(", ");
         let message_id = Some(self.message);
         let cause = Cause { actor: "lab", kind: "told_by_lab", detail: Some(&controls), message_id };
+        if said.controls.iter().any(|control| control.keeps_order()) {
+            let messages = outbox::lock_of_order(&**tx, order.id).await?;
+            let declined = decline_cancellation(self.ctx, tx, (&order, messages), cause).await;
+            if declined.map_err(database)? {
+                return Ok(());
+            }
+        }
         match step(from, to) {
             Some((event, kind)) => {
                 let cause = Cause { kind, detail: None, ..cause };

@@ -13,6 +13,7 @@ use crate::{
     lab::outside_order::turn,
     store::{
         db::Tx,
+        endpoints,
         entity::{lab_order, lab_order_test},
         orders, outbox,
     },
@@ -25,6 +26,8 @@ pub(super) struct Named {
     ours: HashMap<String, lab_order_test::Model>,
     /// By the number of who ordered them through us: this message's sender.
     outside: HashMap<String, Vec<lab_order_test::Model>>,
+    /// Who speaks, if it is a laboratory that gets orders of its own.
+    laboratory: Option<i64>,
     /// What was said, by order, in the order of the message.
     pub(super) said: Vec<Said>,
     /// Orders that were placed or changed, each with its patient.
@@ -58,16 +61,16 @@ impl Named {
         }
         let mut ids: HashSet<i64> = tests.iter().map(|(test, _)| test.lab_order_id).collect();
         if told.requests().any(|request| request.control.is_some_and(OrderControl::changes)) {
-            let mut ids: Vec<i64> = ids.iter().copied().collect();
-            ids.sort_unstable();
-            for id in ids {
-                // Before the orders, as everybody does who needs both.
-                outbox::lock_of_order(&**tx, id).await?;
-            }
+            lock_messages(tx, &ids).await?;
         }
         let ours = numbers(told, |request| !is_placers(request));
         if !ours.is_empty() {
-            ids.extend(orders::tests_by_placer(&**tx, &ours).await?.iter().map(|test| test.lab_order_id));
+            let theirs: HashSet<i64> =
+                orders::tests_by_placer(&**tx, &ours).await?.iter().map(|test| test.lab_order_id).collect();
+            if told.requests().any(|request| request.control.is_some_and(OrderControl::keeps_order)) {
+                lock_messages(tx, &theirs).await?;
+            }
+            ids.extend(theirs);
         }
         let ids: Vec<i64> = ids.into_iter().collect();
         let held = orders::lock(&**tx, &ids).await?;
@@ -75,6 +78,7 @@ impl Named {
             orders: held.into_iter().map(|row| (row.id, row)).collect(),
             ours: HashMap::new(),
             outside: HashMap::new(),
+            laboratory: if ours.is_empty() { None } else { laboratory(tx, source).await? },
             said: Vec::new(),
             touched: Vec::new(),
         };
@@ -94,7 +98,17 @@ impl Named {
     pub(super) fn ours(&self, asked: &Asked<'_>) -> Result<lab_order_test::Model, &'static str> {
         let number = number(asked.request)?;
         let test = self.ours.get(&number.id).ok_or("order_unknown")?;
+        if matches!(asked.whose, Whose::Unsaid) && self.is_of_another(test.lab_order_id) {
+            return Err("order_of_another_laboratory");
+        }
         self.of_patient(test, asked.whose)
+    }
+
+    /// Whether an order went to another laboratory than the one that speaks. Numbers are short: without a patient beside it,
+    /// one of another laboratory is more likely mistyped than meant.
+    fn is_of_another(&self, order: i64) -> bool {
+        let went_to = self.orders.get(&order).and_then(|order| order.lis_endpoint_id);
+        went_to.zip(self.laboratory).is_some_and(|(went_to, speaks)| went_to != speaks)
     }
 
     /// The test that who ordered it through us means, or why none can be meant.
@@ -146,6 +160,22 @@ impl Named {
         }
         said.fillers.extend(request.filler.as_ref().map(|number| number.id.clone()));
     }
+}
+
+/// The sender, if orders are sent to it. One that only sends may be the other half of any laboratory.
+async fn laboratory(tx: &Tx, source: i64) -> Result<Option<i64>, DbErr> {
+    let row = endpoints::find(&**tx, source).await?;
+    Ok(row.filter(endpoints::takes_orders).map(|row| row.id))
+}
+
+/// Holds the messages of orders, before the orders, as everybody does who needs both.
+async fn lock_messages(tx: &Tx, orders: &HashSet<i64>) -> Result<(), DbErr> {
+    let mut orders: Vec<i64> = orders.iter().copied().collect();
+    orders.sort_unstable();
+    for id in orders {
+        outbox::lock_of_order(&**tx, id).await?;
+    }
+    Ok(())
 }
 
 /// The number of a request, if there is one.
