@@ -4,6 +4,9 @@
 const SB: u8 = 0x0B;
 /// End of block.
 const EB: u8 = 0x1C;
+/// A block of this byte alone says that a block was stored (MLLP release 2). Our answers say so themselves, and it asks for
+/// none.
+const COMMITTED: u8 = 0x06;
 /// What is kept of an oversize message: enough to read its header and refuse it by control id.
 const HEAD: usize = 4096;
 
@@ -141,6 +144,7 @@ impl Framer {
 
     fn complete(&mut self, frames: &mut Vec<Frame>) {
         match std::mem::replace(&mut self.state, State::AfterEnd) {
+            State::In(kept) if kept == [COMMITTED] => {}
             State::In(kept) if !kept.is_empty() => frames.push(Frame::Message(kept)),
             State::Over { head, size } => frames.push(Frame::Oversize { head, size }),
             State::In(_) | State::Idle | State::AfterEnd => {}
@@ -184,6 +188,8 @@ mod tests {
             (b"\x0bA\x0bB\x1c\r", &[b"B"], 0, 1),
             (b"\x0b\x1c\r\x0bB\x1c\r", &[b"B"], 0, 0),
             (b"\x1c\r", &[], 1, 0),
+            (b"\x0b\x06\x1c\r\x0bB\x1c\r", &[b"B"], 0, 0),
+            (b"\x0b\x15\x1c\r", &[b"\x15"], 0, 0),
         ];
         for (bytes, frames, noise, truncated) in table {
             let mut framer = Framer::new(10);

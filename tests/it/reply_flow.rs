@@ -33,6 +33,7 @@ flows!(
     refusals_of_the_system,
     answers_that_are_nobodys,
     an_answer_before_the_end,
+    a_commit_byte_is_no_answer,
 );
 
 /// A lab in enhanced mode, which may send too.
@@ -297,5 +298,16 @@ async fn an_answer_before_the_end(engine: Engine) {
     let mut rest = vec![0; 4096];
     let count = stream.read(&mut rest).await.unwrap();
     assert!(rest[..count].ends_with(b"\x1c\r"), "the whole message went out, once");
+    app.finish().await;
+}
+
+/// MLLP release 2: the block was stored. What became of the order is said afterwards.
+async fn a_commit_byte_is_no_answer(engine: Engine) {
+    let (app, jane, mut lab, clinician) = scene(engine, plain()).await;
+    let (id, taken) = placed(&clinician, jane, &mut lab).await;
+    taken.write(&wrap(&[0x06]));
+    taken.say("AA");
+    becomes(&clinician, &id, "sent").await;
+    assert!(lab.now().is_none(), "it went out once");
     app.finish().await;
 }
