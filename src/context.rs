@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
     clock::Clock,
@@ -31,16 +31,57 @@ pub struct Ctx {
     pub hints: Hints,
 }
 
-/// In-memory wake-up calls. They carry no data: whoever wakes reads the database, so a lost hint costs time, never
-/// a fact.
+/// In-memory wake-up calls. They say no more than where to look: whoever wakes reads the database, so a lost hint costs
+/// time, never a fact.
 #[derive(Clone, Default)]
 pub struct Hints {
     /// Rows were added to `alert_events`.
     pub events: Hint,
-    /// Something was queued for a lab, or an endpoint changed.
+    /// Something was queued for a lab.
     pub outbox: Hint,
-    /// The status of an order changed.
+    /// An endpoint was made, changed or deleted.
+    pub endpoints: Hint,
+    /// Something happened that orders are looked after for: any of them may stand otherwise than before.
     pub orders: Hint,
+    /// The status of one order moved.
+    pub moves: Moves,
+}
+
+/// Wake-up calls for whoever waits for one order. Each names its order: messages come in a hundred times as often, and a
+/// request that looked at each of them would slow down what it waits for.
+#[derive(Clone)]
+pub struct Moves(broadcast::Sender<i64>);
+
+/// Moves that are kept for a listener that is slow. One that misses some is told so, and looks.
+const MOVES_KEPT: usize = 256;
+
+impl Default for Moves {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(MOVES_KEPT))
+    }
+}
+
+impl Moves {
+    /// Wakes whoever waits for this order.
+    pub fn wake(&self, order: i64) {
+        // That nobody waits is no fault.
+        let _ = self.0.send(order);
+    }
+
+    /// A listener that hears of moves made after this moment.
+    pub fn listen(&self) -> MoveListener {
+        MoveListener(self.0.subscribe())
+    }
+}
+
+/// See [`Moves::listen`].
+pub struct MoveListener(broadcast::Receiver<i64>);
+
+impl MoveListener {
+    /// Waits until this order moves, or may have moved unheard.
+    pub async fn of(&mut self, order: i64) {
+        while self.0.recv().await.is_ok_and(|moved| moved != order) {}
+    }
 }
 
 /// One kind of wake-up call.
@@ -101,5 +142,31 @@ impl Caller {
             request_id: task.to_owned(),
             ip: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::{MOVES_KEPT, Moves};
+
+    #[tokio::test]
+    async fn who_waits_for_an_order_is_woken_by_that_order_alone() {
+        let moves = Moves::default();
+        let mut news = moves.listen();
+        moves.wake(1);
+        assert!(news.of(2).now_or_never().is_none());
+        moves.wake(2);
+        assert!(news.of(2).now_or_never().is_some());
+        assert!(news.of(2).now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn who_missed_moves_looks() {
+        let moves = Moves::default();
+        let mut news = moves.listen();
+        (0..=MOVES_KEPT).for_each(|_| moves.wake(1));
+        assert!(news.of(2).now_or_never().is_some());
     }
 }

@@ -26,8 +26,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), LabError> {
     let mut loops = Loops::new(tracker);
-    // An endpoint that was changed is told of there.
-    let mut hints = ctx.hints.outbox.listen();
+    let mut hints = ctx.hints.endpoints.listen();
     while !stop.is_cancelled() {
         hints.mark_unchanged();
         match watched_endpoints(&ctx).await {

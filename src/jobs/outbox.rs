@@ -28,7 +28,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), LabError> {
     let mut loops = Loops::new(tracker);
-    let mut hints = ctx.hints.outbox.listen();
+    let mut hints = ctx.hints.endpoints.listen();
     let mut routed: Option<Instant> = None;
     while !stop.is_cancelled() {
         hints.mark_unchanged();

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
+use sea_orm::EntityTrait;
 
 pub use super::{
     application_ack::{Awaited, apply_application_ack, awaited},
@@ -101,13 +101,18 @@ pub async fn next_due(ctx: &Ctx, endpoint: i64) -> Result<Due, LabError> {
     }
 }
 
-/// When a message may be tried again, if not now. No pause is longer than the policy's longest: a clock that was set
-/// back must not hold a message for the difference.
+/// When a message may be tried again, if not now.
 fn paused_until(ctx: &Ctx, row: &outbox_row::Model) -> Option<DateTime<Utc>> {
+    let (now, latest) = pauses(ctx);
+    (row.next_attempt_at > now && row.next_attempt_at <= latest).then_some(row.next_attempt_at)
+}
+
+/// Behind which instant a pause ends, and at the latest. No pause is longer than the policy's longest: a clock that was set
+/// back must not hold a message for the difference.
+fn pauses(ctx: &Ctx) -> (DateTime<Utc>, DateTime<Utc>) {
     let now = ctx.clock.now();
     let longest = ctx.config.retry_backoff.iter().max().copied().unwrap_or_default() * 2;
-    let latest = now + chrono::Duration::from_std(longest).unwrap_or_default();
-    (row.next_attempt_at > now && row.next_attempt_at <= latest).then_some(row.next_attempt_at)
+    (now, now + chrono::Duration::from_std(longest).unwrap_or_default())
 }
 
 /// Takes or renews the lease of an endpoint. False: another process sends there.
@@ -137,16 +142,12 @@ pub async fn start_attempt(ctx: &Ctx, endpoint: i64, owner: &str, outbox_id: i64
     if !take_lease(ctx, &tx, endpoint, owner).await? {
         return Ok(Start::NotOurs);
     }
-    let row = outbox::lock(&*tx, outbox_id).await?;
-    let Some(row) = row.filter(|row| row.status == outbox::QUEUED && paused_until(ctx, row).is_none()) else {
+    let (now, latest) = pauses(ctx);
+    let Some(attempt) = outbox::begin_attempt(&*tx, outbox_id, now, latest).await? else {
         return Ok(Start::Settled);
     };
-    let attempts = row.attempts + 1;
-    let mut change: outbox_row::ActiveModel = row.into();
-    change.attempts = Set(attempts);
-    change.update(&*tx).await?;
     tx.commit().await?;
-    Ok(Start::Go(attempts, until))
+    Ok(Start::Go(attempt, until))
 }
 
 /// Writes the state of the sending side where the operator sees it.

@@ -218,7 +218,7 @@ async fn load_laboratory(ctx: &Ctx, at: SocketAddr) -> Result<(), LabError> {
         lis_endpoint::Entity::insert(row).exec_without_returning(&*tx).await?;
     }
     tx.commit().await?;
-    ctx.hints.outbox.wake();
+    ctx.hints.endpoints.wake();
     Ok(())
 }
 

@@ -108,6 +108,7 @@ pub async fn import_endpoints(
         // Once and at the end: the first of two new labs must not get what waits only because it is alone for a moment.
         route_waiting_orders(ctx, &tx).await?;
         tx.commit().await?;
+        ctx.hints.endpoints.wake();
         ctx.hints.outbox.wake();
     }
     Ok(imported)

@@ -123,7 +123,7 @@ pub async fn delete_endpoint(ctx: &Ctx, caller: &Caller, id: i64) -> Result<(), 
     next.update(&*tx).await?;
     access::wrote(ctx, &tx, caller, Action::WriteEndpoint, Resource::one("lis_endpoint", id, &[])).await?;
     tx.commit().await?;
-    ctx.hints.outbox.wake();
+    ctx.hints.endpoints.wake();
     Ok(())
 }
 
@@ -211,6 +211,7 @@ async fn finish(ctx: &Ctx, tx: Tx, row: Model) -> Result<EndpointView, LabError>
         route_waiting_orders(ctx, &tx).await?;
     }
     tx.commit().await?;
+    ctx.hints.endpoints.wake();
     ctx.hints.outbox.wake();
     Ok(row.into())
 }

@@ -42,6 +42,7 @@ pub async fn move_order(
         return if event == OrderEvent::Delivered { received(ctx, tx, order).await } else { Ok(order) };
     }
     tx.emit(status_event(ctx, &order, to));
+    tx.moves(order.id);
     let mut change: lab_order::ActiveModel = order.clone().into();
     change.status = Set(to.to_string());
     change.status_reason = Set(cause.detail.map(str::to_owned));

@@ -103,7 +103,7 @@ pub async fn order_study(
     access::permit(ctx, caller, Action::PlaceOrder, "lab_order").await?;
     let request = request(&new)?;
     let source = submitter.source();
-    let news = ctx.hints.orders.listen();
+    let news = ctx.hints.moves.listen();
     let mut tx = db::write(&ctx.db, "order_study").await?;
     let patient = certain(ctx, &tx, &new.patient).await?;
     let (order, is_new) = match ordered_before(&tx, source, &patient, &request).await? {

@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DbErr, EntityTrait};
 use serde_json::json;
-use tokio::{
-    sync::watch,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 
 pub use super::new_order::NewOrder;
 use super::{
@@ -19,7 +16,7 @@ use super::{
     views::OrderView,
 };
 use crate::{
-    context::{Caller, Ctx},
+    context::{Caller, Ctx, MoveListener},
     domain::{
         access::Action,
         order::{OrderStatus, TestStatus},
@@ -42,7 +39,7 @@ pub async fn place_order(ctx: &Ctx, caller: &Caller, new: NewOrder) -> Result<Or
     access::permit(ctx, caller, Action::PlaceOrder, "lab_order").await?;
     let new = new.checked()?;
     // From before the commit on, or the answer of a fast lab would be missed.
-    let news = ctx.hints.orders.listen();
+    let news = ctx.hints.moves.listen();
     let mut tx = db::write(&ctx.db, "place_order").await?;
     if let Some(earlier) = placed_before(&tx, caller, &new).await? {
         access::wrote(ctx, &tx, caller, Action::ReadOrder, resource(&earlier)).await?;
@@ -210,7 +207,7 @@ pub(super) async fn named_tests(
 pub(super) async fn wait_for_lab(
     ctx: &Ctx,
     mut order: lab_order::Model,
-    mut news: watch::Receiver<u64>,
+    mut news: MoveListener,
 ) -> Result<lab_order::Model, LabError> {
     let deadline = Instant::now() + ctx.config.order_send_wait;
     loop {
@@ -219,7 +216,7 @@ pub(super) async fn wait_for_lab(
             return Ok(order);
         }
         // Either a hint or the time to look: the table says which.
-        let _ = timeout(left.min(LOOK_EVERY), news.changed()).await;
+        let _ = timeout(left.min(LOOK_EVERY), news.of(order.id)).await;
         if let Some(row) = orders::find(ctx.db.reader(), order.id).await? {
             order = row;
         }

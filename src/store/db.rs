@@ -11,7 +11,7 @@ use sea_orm::{
     Statement, TransactionOptions, TransactionTrait,
 };
 use sqlx::{
-    ConnectOptions, Connection, SqliteConnection,
+    ConnectOptions, Connection, PgConnection, SqliteConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -28,6 +28,9 @@ const EVENT_ORDER_LOCK: i64 = 0x504d_535f_4556; // "PMS_EV"
 const MIGRATION_LOCK: i64 = 0x504d_535f_4d49; // "PMS_MI"
 /// Channel of NOTIFY on which other processes learn of new rows in `alert_events`.
 pub const EVENT_CHANNEL: &str = "pms_alert_events";
+
+/// How long a connection to PostgreSQL may have lain idle to be used without asking whether it is still there.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// An open database. Cheap to clone.
 #[derive(Clone)]
@@ -99,6 +102,9 @@ impl Db {
         let pool = PgPoolOptions::new()
             .max_connections(config.database_max_connections)
             .acquire_timeout(Duration::from_secs(10))
+            // The driver asks when a connection comes back, and would ask once more before each use.
+            .test_before_acquire(false)
+            .before_acquire(|connection, about| Box::pin(still_answers(connection, about.idle_for)))
             .connect_with(options)
             .await
             .map_err(|_| OpenError::Connect("PostgreSQL is not there or refuses us"))?;
@@ -182,10 +188,20 @@ async fn is_outside_transactions(connection: &mut SqliteConnection) -> Result<bo
     Ok(!connection.is_in_transaction())
 }
 
+/// Whether a connection that lay idle still leads to a server. One that came back a moment ago was asked then; the question
+/// costs as much as a small query, and an order would pay for it eight times.
+async fn still_answers(connection: &mut PgConnection, idle_for: Duration) -> Result<bool, sqlx::Error> {
+    if idle_for > TRUSTED_FOR {
+        connection.ping().await?;
+    }
+    Ok(true)
+}
+
 /// A transaction. Dropped without [`Tx::commit`] it leaves no trace.
 pub struct Tx {
     transaction: DatabaseTransaction,
     events: Vec<alert_event::ActiveModel>,
+    moved: Vec<i64>,
     hints: Hints,
     name: &'static str,
 }
@@ -203,7 +219,7 @@ pub async fn write(db: &Db, name: &'static str) -> Result<Tx, DbErr> {
         ..TransactionOptions::default()
     };
     let transaction = db.writer.begin_with_options(options).await?;
-    Ok(Tx { transaction, events: Vec::new(), hints: db.hints.clone(), name })
+    Ok(Tx { transaction, events: Vec::new(), moved: Vec::new(), hints: db.hints.clone(), name })
 }
 
 impl Deref for Tx {
@@ -218,6 +234,11 @@ impl Tx {
     /// Adds a row to `alert_events`. It is written as the last statement before the commit.
     pub fn emit(&mut self, event: alert_event::ActiveModel) {
         self.events.push(event);
+    }
+
+    /// Says that the status of an order moves with this transaction: who waits for it is woken after the commit.
+    pub fn moves(&mut self, order: i64) {
+        self.moved.push(order);
     }
 
     /// How many rows will be added to `alert_events`.
@@ -240,7 +261,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Makes the changes durable, then wakes the readers of the events.
+    /// Makes the changes durable, then wakes the readers of the events and who waits for an order.
     pub async fn commit(mut self) -> Result<Receipt, DbErr> {
         let wakes = !self.events.is_empty();
         if wakes {
@@ -251,6 +272,7 @@ impl Tx {
         if wakes {
             self.hints.events.wake();
         }
+        self.moved.into_iter().for_each(|order| self.hints.moves.wake(order));
         Ok(Receipt(()))
     }
 

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select,
+    sea_query::{Expr, ExprTrait},
 };
 
 use super::entity::{delivery_attempt, hl7_message, outbox};
@@ -88,6 +91,25 @@ pub async fn count(connection: &impl ConnectionTrait, endpoint: i64, status: &st
 /// One row, held until the end of the transaction.
 pub async fn lock(connection: &impl ConnectionTrait, id: i64) -> Result<Option<outbox::Model>, DbErr> {
     outbox::Entity::find_by_id(id).lock_exclusive().one(connection).await
+}
+
+/// Counts a try of a message that waits, unless it pauses: its next try is due after `now`, but not after `latest`. Answers
+/// which try it is; `None` when none may begin. The row is held until the end of the transaction.
+pub async fn begin_attempt(
+    connection: &impl ConnectionTrait,
+    id: i64,
+    now: DateTime<Utc>,
+    latest: DateTime<Utc>,
+) -> Result<Option<i32>, DbErr> {
+    let due = outbox::Column::NextAttemptAt.lte(now).or(outbox::Column::NextAttemptAt.gt(latest));
+    let begun = outbox::Entity::update_many()
+        .col_expr(outbox::Column::Attempts, Expr::col(outbox::Column::Attempts).add(1))
+        .filter(outbox::Column::Id.eq(id))
+        .filter(outbox::Column::Status.eq(QUEUED))
+        .filter(due)
+        .exec_with_returning(connection)
+        .await?;
+    Ok(begun.first().map(|row| row.attempts))
 }
 
 /// The messages of an order, held until the end of the transaction. Whoever needs both takes these first and the order

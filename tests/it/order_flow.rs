@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use pms::{
     domain::access::Role,
     hl7::{message::Message, orm::Orm},
@@ -10,17 +11,19 @@ use pms::{
 use reqwest::{Method, StatusCode};
 use sea_orm::EntityTrait;
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 use crate::{
     app::{Engine, TestApp, flows, until},
     lab::{FakeLis, Manner, obr, obx, oru},
     ordering::{becomes, endpoint, order, status},
+    scripted_lab::ScriptedLab,
 };
 
 flows!(
     an_order_is_sent_and_resulted,
     an_order_reply_takes_the_order,
+    whoever_waits_for_an_order_is_woken_by_it,
     the_lab_is_down_and_comes_back,
     a_silent_lab_is_tried_again_with_the_same_bytes,
     a_refusal_is_a_dead_letter_at_once,
@@ -117,6 +120,25 @@ async fn an_order_reply_takes_the_order(engine: Engine) {
     assert!(!taken.body["sent_at"].is_null() && !taken.body["acknowledged_at"].is_null());
     let refused = order(&clinician, jane, &["CBC"]).await;
     assert_eq!(refused.body["status"], "rejected");
+    app.finish().await;
+}
+
+/// By its own move, as soon as that is on disk, and by nothing else that comes in.
+async fn whoever_waits_for_an_order_is_woken_by_it(engine: Engine) {
+    let app = TestApp::start_with(engine, &[("ORDER_SEND_WAIT_MS", "20")]).await;
+    let jane = app.jane().await;
+    let mut lis = ScriptedLab::start().await;
+    endpoint(&app, lis.port).await;
+    let clinician = app.clinician().await;
+    let (placed, asked) = tokio::join!(order(&clinician, jane, &["CBC"]), lis.next());
+    let id = &placed.body["id"];
+    let mut news = app.ctx().hints.moves.listen();
+    let (group, value) = (obr("", "L9", "CBC", "20260302081000", "F"), obx(1, "X", "1", "mmol/L", "N", "F"));
+    app.lab().await.deliver(&oru("R9", "20260302081000", &[&group, &value])).await;
+    assert!(news.of(id.as_i64().unwrap()).now_or_never().is_none(), "a result of another order");
+    asked.say("AA");
+    let woken = timeout(Duration::from_secs(20), news.of(id.as_i64().unwrap())).await;
+    assert_eq!((woken, status(&clinician, id).await), (Ok(()), "sent".to_owned()));
     app.finish().await;
 }
 
