@@ -130,6 +130,14 @@ fn checked(text: &str, max: usize) -> Result<String, TextError> {
     Ok(text.to_owned())
 }
 
+impl OrderId {
+    /// Reads an order's number as it goes over the wire (ORC-4): its id in figures, and in no other spelling.
+    pub fn of_number(number: &str) -> Option<Self> {
+        let id: i64 = number.parse().ok()?;
+        (id > 0 && id.to_string() == number).then_some(Self(id))
+    }
+}
+
 macro_rules! texts {
     ($( $(#[$meta:meta])* $name:ident, $max:literal );+ $(;)?) => { $(
         $(#[$meta])*
@@ -228,6 +236,10 @@ mod tests {
     fn ids_are_plain_numbers_on_the_wire() {
         assert_eq!(serde_json::to_string(&PatientId::new(12345)).unwrap(), "12345");
         assert_eq!(serde_json::from_str::<OrderId>("7").unwrap().get(), 7);
+        assert_eq!(OrderId::of_number("7"), Some(OrderId::new(7)));
+        for other in ["", "0", "-7", "+7", "07", " 7", "7-1", "99999999999999999999"] {
+            assert_eq!(OrderId::of_number(other), None, "{other}");
+        }
         assert_eq!("42".parse::<AlertId>().unwrap().to_string(), "42");
         assert!("4x".parse::<AlertId>().is_err());
         assert!(EndpointId::LOOPBACK.is_loopback() && !EndpointId::new(1).is_loopback());

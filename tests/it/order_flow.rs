@@ -22,6 +22,7 @@ use crate::{
 
 flows!(
     an_order_is_sent_and_resulted,
+    a_report_may_name_the_order_as_a_whole,
     an_order_reply_takes_the_order,
     whoever_waits_for_an_order_is_woken_by_it,
     the_lab_is_down_and_comes_back,
@@ -74,6 +75,35 @@ async fn an_order_is_sent_and_resulted(engine: Engine) {
     let steps: Vec<&str> =
         detail["timeline"].as_array().unwrap().iter().filter_map(|step| step["to_status"].as_str()).collect();
     assert_eq!(steps[steps.len() - 4..], ["sent", "acknowledged", "partial", "resulted"]);
+    app.finish().await;
+}
+
+/// Laboratories that keep the group number (ORC-4) alone send it back as the order's.
+async fn a_report_may_name_the_order_as_a_whole(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let jane = app.jane().await;
+    let john = app.patient("777", "Roe", "John", "1970-01-01").await;
+    let lis = FakeLis::start(&[Manner::Ack("AA"), Manner::Ack("AA")]).await;
+    endpoint(&app, lis.port).await;
+    let clinician = app.clinician().await;
+    let hers = order(&clinician, jane, &["CBC", "BMP"]).await.body["id"].clone();
+    let his = order(&clinician, john, &["CBC"]).await.body["id"].clone();
+    let mut lab = app.lab().await;
+    // The number of the report, its code, and where her order stands then. Only her own order and a test of it count.
+    for (n, (number, code, wanted)) in
+        [(&hers, "UA", "sent"), (&his, "CBC", "sent"), (&hers, "CBC", "partial")].into_iter().enumerate()
+    {
+        let report = obr(&number.to_string(), &format!("L{n}"), code, "20260302081000", "F");
+        let value = obx(1, "X", "1", "mmol/L", "N", "F");
+        lab.deliver(&oru(&format!("W{n}"), "20260302081000", &[&report, &value])).await;
+        assert_eq!(
+            (status(&clinician, &hers).await.as_str(), status(&clinician, &his).await.as_str()),
+            (wanted, "sent")
+        );
+    }
+    let results = clinician.read(&format!("/api/lab-results?patient_id={jane}")).await;
+    let orders: Vec<&Value> = results.as_array().unwrap().iter().map(|row| &row["lab_order_id"]).collect();
+    assert_eq!(orders, [&hers, &Value::Null, &Value::Null], "newest first");
     app.finish().await;
 }
 

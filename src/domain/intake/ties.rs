@@ -38,6 +38,7 @@ impl Known {
         let is_theirs = |order: OrderId| self.orders.get(&order).is_none_or(|order| order.patient == patient);
         let named = self.named_order(report).filter(|tie| is_theirs(tie.order));
         let named = named.or_else(|| self.outside_order(report, is_theirs));
+        let named = named.or_else(|| self.whole_order(report, is_theirs));
         named.or_else(|| {
             let tests = self.fillers.get(report.parent.filler.as_deref()?)?;
             let (order, test) = *tests.iter().rev().find(|(order, _)| is_theirs(*order))?;
@@ -53,6 +54,17 @@ impl Known {
         let (Some(&(order, test)), None) = (theirs.next(), theirs.next()) else { return None };
         let is_child = report.parent.is_offspring() && !self.is_as_ordered(report, order, test);
         Some(Tie { order, test, is_child })
+    }
+
+    /// The test of a report that names the order as a whole, by its group number (ORC-4). Other systems may use the same
+    /// figures for something else, so it must be the patient's own order and have one test of that code.
+    fn whole_order(&self, report: &Report, is_theirs: impl Fn(OrderId) -> bool) -> Option<Tie> {
+        let order = OrderId::of_number(report.placer.as_deref()?).filter(|order| is_theirs(*order))?;
+        let code = report.service.code.trim();
+        let mut tests = self.orders.get(&order)?.tests.iter();
+        let mut same = tests.by_ref().filter(|test| test.code.eq_ignore_ascii_case(code));
+        let (Some(test), None) = (same.next(), same.next()) else { return None };
+        Some(Tie { order, test: test.id, is_child: false })
     }
 
     /// Some laboratories mark the ordered test itself as added by them.

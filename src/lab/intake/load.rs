@@ -187,7 +187,8 @@ async fn load_orders<'a>(
     if !fillers.is_empty() {
         named.extend(orders::tests_by_filler(&**tx, &fillers.into_iter().collect::<Vec<_>>()).await?);
     }
-    let ids: HashSet<i64> = named.iter().map(|test| test.lab_order_id).collect();
+    let whole = others.iter().filter_map(|number| OrderId::of_number(number)).map(OrderId::get);
+    let ids: HashSet<i64> = named.iter().map(|test| test.lab_order_id).chain(whole).collect();
     let ids: Vec<i64> = ids.into_iter().collect();
     if ids.is_empty() {
         return Ok(());
