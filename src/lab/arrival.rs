@@ -124,7 +124,8 @@ impl Arrival {
             Some(_) => over_the_cap(&bytes),
             None => read(&bytes, &profile, known, received_at),
         };
-        let is_ack = matches!(reading.header.message_code.as_deref(), Some("ACK" | "ORR" | "ORL"));
+        // Of somebody who is not who they say, no word counts.
+        let is_ack = known && matches!(reading.header.message_code.as_deref(), Some("ACK" | "ORR" | "ORL"));
         let uid = random_hex::<16>()?;
         Ok(Self {
             profile,

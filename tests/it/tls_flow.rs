@@ -12,15 +12,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::{
-    app::{Engine, TestApp, flows},
+    app::{Engine, TestApp, flows, until},
     certificates::{Authority, Certificate, For, Spoil, client, self_signed, tunnel_to},
     lab::{Sender, code, oru},
+    ordering::{becomes, endpoint_with, order, status},
+    scripted_lab::ScriptedLab,
 };
 
 flows!(
     a_port_with_a_certificate_speaks_tls_only,
     tls_can_have_a_port_of_its_own,
     a_laboratory_is_known_by_its_certificate,
+    a_word_on_our_messages_needs_the_certificate_too,
     who_shows_no_good_certificate_is_not_heard,
     the_api_speaks_tls,
 );
@@ -157,6 +160,42 @@ async fn a_laboratory_is_known_by_its_certificate(engine: Engine) {
         assert_eq!((row.lis_endpoint_id, row.peer_certificate), (endpoint, shown), "case {n}");
     }
     assert_eq!(messages(&app).await.len(), 8);
+    app.finish().await;
+}
+
+async fn a_word_on_our_messages_needs_the_certificate_too(engine: Engine) {
+    let ours = Ours::new();
+    let app = ours.start(engine, &[]).await;
+    let (jane, mut lab, city) = (app.jane().await, ScriptedLab::start().await, self_signed(For::Client));
+    let settings = json!({
+        "direction": "both", "ack_mode": "enhanced", "receiving_application": "CITY", "receiving_facility": "LAB",
+        "client_cert_fingerprint": city.fingerprint()
+    });
+    endpoint_with(&app, lab.port, settings).await;
+    let clinician = app.clinician().await;
+    let (placed, received) = tokio::join!(order(&clinician, jane, &["CBC"]), async {
+        let received = lab.next().await;
+        received.say("CA");
+        received
+    });
+    let id = placed.body["id"].clone();
+    becomes(&clinician, &id, "sent").await;
+    let word = |number: &str| {
+        let head = format!("MSH|^~\\&|CITY|LAB|PMS_LAB|MPS_PMS|20260302080000||ACK^O01|{number}|P|2.5.1\r");
+        wrap(format!("{head}MSA|AR|{}\r", received.control_id()).as_bytes())
+    };
+    let other = self_signed(For::Client);
+    for (n, certificate) in [None, Some(&other)].into_iter().enumerate() {
+        let number = format!("W{n}");
+        ours.sender(app.mllp, certificate, &BOTH).await.write(&word(&number)).await;
+        until("it is in the log", async || {
+            messages(&app).await.into_iter().find(|row| row.message_control_id == number)
+        })
+        .await;
+        assert_eq!(status(&clinician, &id).await, "sent", "somebody else says no");
+    }
+    ours.sender(app.mllp, Some(&city), &BOTH).await.write(&word("W9")).await;
+    becomes(&clinician, &id, "rejected").await;
     app.finish().await;
 }
 
