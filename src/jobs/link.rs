@@ -83,10 +83,23 @@ pub(super) struct Link {
     sent: VecDeque<String>,
     /// Messages whose lab has still to say what it thinks of them; `None` until looked up.
     awaited: Option<Vec<Awaited>>,
-    /// Failed connects in a row, and when the next one may be made.
+    /// Failed connects in a row, and the pause before the next one.
     unreachable: u32,
-    not_before: Option<DateTime<Utc>>,
+    pause: Option<Pause>,
     shown: String,
+}
+
+/// A pause before the next connect.
+struct Pause {
+    since: DateTime<Utc>,
+    until: DateTime<Utc>,
+}
+
+impl Pause {
+    /// When it ends, if it still lasts. A clock that was set back to before it began must not hold orders for the difference.
+    fn end_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        (self.since <= now && now < self.until).then_some(self.until)
+    }
 }
 
 /// When to look again.
@@ -110,7 +123,7 @@ impl Link {
             sent: VecDeque::new(),
             awaited: None,
             unreachable: 0,
-            not_before: None,
+            pause: None,
             shown: String::new(),
         }
     }
@@ -151,8 +164,8 @@ impl Link {
     async fn step(&mut self) -> Result<Wait, LabError> {
         self.record_late().await?;
         self.hear_late().await?;
-        if let Some(instant) = self.not_before.filter(|instant| *instant > self.ctx.clock.now()) {
-            return Ok(Wait::Until(instant));
+        if let Some(until) = self.pause.as_ref().and_then(|pause| pause.end_at(self.ctx.clock.now())) {
+            return Ok(Wait::Until(until));
         }
         let message = match deliver::next_due(&self.ctx, self.peer.endpoint).await? {
             Due::Nothing => return Ok(Wait::Nudge),
@@ -261,7 +274,7 @@ impl Link {
                 self.sent.iter().chain(awaited).for_each(|id| connection.expect(id));
                 self.connection = Some(connection);
                 self.unreachable = 0;
-                self.not_before = None;
+                self.pause = None;
                 Ok(None)
             }
             Err(detail) => self.wait_for_peer(message, detail).await.map(Some),
@@ -278,11 +291,12 @@ impl Link {
             Next::WaitForPeer(pause) | Next::RetryAt(pause) => pause,
             Next::Done | Next::DeadLetter { .. } => LOOK_EVERY,
         };
-        let instant = self.ctx.clock.now() + chrono::Duration::from_std(pause).unwrap_or_default();
-        self.not_before = Some(instant);
+        let since = self.ctx.clock.now();
+        let until = since + chrono::Duration::from_std(pause).unwrap_or_default();
+        self.pause = Some(Pause { since, until });
         self.show("unreachable", detail).await;
         deliver::note_unreachable(&self.ctx, message, detail).await?;
-        Ok(Wait::Until(instant))
+        Ok(Wait::Until(until))
     }
 
     /// Sends and waits for the answer. A connection without a good answer is dropped: what comes late on it must not be
@@ -380,6 +394,17 @@ fn chance() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pause_lasts_until_its_end_or_until_the_clock_is_set_back() {
+        let at = |second| DateTime::from_timestamp(second, 0).unwrap_or_default();
+        let pause = Pause { since: at(100), until: at(130) };
+        for (now, lasts) in
+            [(100, true), (129, true), (130, false), (4000, false), (99, false), (-3500, false)]
+        {
+            assert_eq!(pause.end_at(at(now)), lasts.then_some(at(130)), "{now}");
+        }
+    }
 
     #[test]
     fn chance_is_between_zero_and_one() {
