@@ -1,13 +1,15 @@
 //! The whole service in this process, on ports of its own, with a clock that stands still until a test moves it.
 
-use std::time::Duration;
+pub(crate) mod prepared;
+
+use std::{path::Path, time::Duration};
 
 use chrono::{DateTime, Utc};
 use pms::{
     clock::{Clock, FakeClock},
-    config::{Config, Layers, Secret},
+    config::{Config, Layers},
+    context::Ctx,
     domain::access::Role,
-    lab::seed::add_user,
     runtime::{self, Service},
     store::entity::outbox,
 };
@@ -107,10 +109,28 @@ impl Killable {
 }
 
 async fn start_service(settings: Vec<(String, String)>, clock: FakeClock) -> Service {
+    runtime::start(context(settings, clock).await).await.unwrap()
+}
+
+async fn context(settings: Vec<(String, String)>, clock: FakeClock) -> Ctx {
     let layers = Layers::new(None, settings.into_iter()).unwrap();
     let (config, _) = Config::load(&layers).unwrap();
-    let ctx = runtime::context(config, Clock::Fake(clock)).await.unwrap();
-    runtime::start(ctx).await.unwrap()
+    runtime::context(config, Clock::Fake(clock)).await.unwrap()
+}
+
+/// Settings of a service on ports of its own, by their environment names.
+fn base_settings(url: &str, directory: &Path) -> Vec<(String, String)> {
+    let all = [
+        ("DATABASE_URL", url),
+        ("DATA_DIR", &directory.display().to_string()),
+        ("HTTP_LISTEN_PORT", "0"),
+        ("MLLP_LISTEN_HOST", "127.0.0.1"),
+        ("MLLP_LISTEN_PORT", "0"),
+        ("OUTBOUND_ALLOWED_NETWORKS", "127.0.0.0/8"),
+        ("DATABASE_MAX_CONNECTIONS", "8"),
+        ("LOGIN_RATE_LIMIT_PER_MINUTE", "10000"),
+    ];
+    all.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
 }
 
 impl TestApp {
@@ -122,21 +142,10 @@ impl TestApp {
     pub(crate) async fn start_with(engine: Engine, settings: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = match engine {
-            Engine::Sqlite => format!("sqlite://{}", dir.path().join("pms.db").display()),
-            Engine::Postgres => postgres::url_of_new_database().await,
+            Engine::Sqlite => prepared::copy_into(dir.path()).await,
+            Engine::Postgres => postgres::url_of_prepared_database(prepared::prepare).await,
         };
-        let mut all: Vec<(String, String)> = [
-            ("DATABASE_URL", url.as_str()),
-            ("DATA_DIR", &dir.path().display().to_string()),
-            ("HTTP_LISTEN_PORT", "0"),
-            ("MLLP_LISTEN_HOST", "127.0.0.1"),
-            ("MLLP_LISTEN_PORT", "0"),
-            ("OUTBOUND_ALLOWED_NETWORKS", "127.0.0.0/8"),
-            ("DATABASE_MAX_CONNECTIONS", "8"),
-            ("LOGIN_RATE_LIMIT_PER_MINUTE", "10000"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec();
+        let mut all = base_settings(&url, dir.path());
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let clock = FakeClock::new(start_of_time());
         let client = Client::builder().no_proxy().build().unwrap();
@@ -151,11 +160,6 @@ impl TestApp {
             leaves_work: false,
         };
         app.boot().await;
-        for role in
-            [Role::Clinician, Role::LabManager, Role::InterfaceEngineer, Role::PrivacyOfficer, Role::Admin]
-        {
-            add_user(app.ctx(), role.as_str(), Secret::new("a long enough password"), role).await.unwrap();
-        }
         app
     }
 

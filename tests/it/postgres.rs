@@ -98,6 +98,7 @@ mod tests {
     use std::{path::Path, time::Duration};
 
     use super::*;
+    use crate::app::prepared::prepare;
 
     async fn run(url: &str, sql: &'static str) -> Result<(), sqlx::Error> {
         let mut connection = PgConnection::connect(url).await?;
@@ -117,13 +118,10 @@ mod tests {
 
     #[tokio::test]
     async fn prepared_databases_hold_what_was_prepared_and_are_apart() {
-        let prepare = async |url: String| {
-            run(&url, "CREATE TABLE prepared (id bigint)").await.expect("it works");
-        };
         let ours = url_of_prepared_database(prepare).await;
-        let theirs = url_of_prepared_database(async |_| panic!("prepared twice")).await;
-        run(&ours, "DROP TABLE prepared").await.expect("it was there");
-        run(&theirs, "SELECT id FROM prepared").await.expect("it is still there");
+        let theirs = url_of_prepared_database(prepare).await;
+        run(&ours, "DROP TABLE alert_events").await.expect("it was there");
+        run(&theirs, "SELECT id FROM alert_events").await.expect("it is still there");
     }
 
     #[tokio::test]
