@@ -141,14 +141,15 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let router = router(app).map_err(std::io::Error::other)?;
-    if let Some(door) = door {
-        return answer(SecureListener::new(listener, door).tap_io(|_| {}), router, stop).await;
-    }
     // Answers are small and complete: waiting to fill a packet only makes them late.
     let listener = listener.tap_io(|socket| {
         let _ = socket.set_nodelay(true);
     });
-    answer(listener, router, stop).await
+    match door {
+        // The tap does nothing but make the peer's address known.
+        Some(door) => answer(SecureListener::new(listener, door).tap_io(|_| {}), router, stop).await,
+        None => answer(listener, router, stop).await,
+    }
 }
 
 async fn answer<L, F>(listener: TapIo<L, F>, router: Router, stop: CancellationToken) -> std::io::Result<()>
