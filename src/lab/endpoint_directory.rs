@@ -21,7 +21,6 @@ use ipnet::IpNet;
 
 use super::{endpoint_profile::Profile, error::LabError, views};
 use crate::{
-    config::TlsVersion,
     context::Ctx,
     domain::ids::EndpointId,
     security::tls::{Fingerprint, Secured},
@@ -176,7 +175,7 @@ impl Entry {
         let Some(secured) = peer.secured else {
             return placed && self.pinned.is_none() && (peer.is_local() || self.row.allow_plaintext);
         };
-        let least = self.profile.habits.tls.least().unwrap_or(TlsVersion::Tls12);
+        let least = self.profile.habits.tls.least().unwrap_or_default();
         let shown = match self.pinned {
             Some(pinned) => secured.certificate == Some(pinned) && (placed || self.networks.is_empty()),
             None => placed,

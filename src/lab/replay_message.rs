@@ -18,14 +18,13 @@ use super::{
     views::{ReplayColumn, ReplayRow, ReplayTable, ReplayView},
 };
 use crate::{
-    config::TlsVersion,
     context::{Caller, Ctx},
     domain::{
         access::{Action, allowed},
         ids::EndpointId,
     },
     hl7::frame::Frame,
-    security::tls::{Fingerprint, Secured},
+    security::tls::Secured,
     store::{
         db::{self, Tx},
         entity::{hl7_message, message_replay},
@@ -121,9 +120,8 @@ async fn read_again(ctx: &Ctx, message: &hl7_message::Model) -> Result<Arrival, 
 /// Who brought it, as far as that was kept.
 fn peer_of(message: &hl7_message::Model) -> Option<Peer> {
     let address = message.source_ip.as_deref()?.parse().ok()?;
-    let version = message.tls_version.as_deref().and_then(TlsVersion::parse);
-    let certificate = message.peer_certificate.as_deref().and_then(Fingerprint::parse);
-    Some(Peer { address, secured: version.map(|version| Secured { version, certificate }) })
+    let secured = Secured::of_kept(message.tls_version.as_deref(), message.peer_certificate.as_deref());
+    Some(Peer { address, secured })
 }
 
 /// Whose rows are in it.

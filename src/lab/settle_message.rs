@@ -195,8 +195,9 @@ pub(super) fn write_answer(change: &mut hl7_message::ActiveModel, attempt: &Atte
         change.acked_at = Set(Some(now));
     }
     if let Some(secured) = attempt.secured {
-        change.tls_version = Set(Some(secured.version.number().to_owned()));
-        change.peer_certificate = Set(secured.certificate.map(|shown| shown.to_string()));
+        let (version, certificate) = secured.kept();
+        change.tls_version = Set(Some(version));
+        change.peer_certificate = Set(certificate);
     }
 }
 

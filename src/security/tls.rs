@@ -26,6 +26,17 @@ pub struct Secured {
 }
 
 impl Secured {
+    /// As a message keeps it: the version's number, and the certificate's fingerprint in hexadecimal.
+    pub fn kept(self) -> (String, Option<String>) {
+        (self.version.number().to_owned(), self.certificate.map(|shown| shown.to_string()))
+    }
+
+    /// Reads what [`Self::kept`] wrote.
+    pub fn of_kept(version: Option<&str>, certificate: Option<&str>) -> Option<Self> {
+        let version = TlsVersion::parse(version?)?;
+        Some(Self { version, certificate: certificate.and_then(Fingerprint::parse) })
+    }
+
     fn of(connection: &CommonState) -> Self {
         let shown = connection.peer_certificates().and_then(|chain| chain.first());
         let is_13 = connection.protocol_version() == Some(ProtocolVersion::TLSv1_3);

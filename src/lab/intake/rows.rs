@@ -16,6 +16,7 @@ use crate::{
     },
     hl7::{Fault, Warning},
     lab::arrival::{Arrival, Content},
+    security::tls::Secured,
     store::entity::{alert_event, critical_alert, hl7_message, lab_report, lab_result, review_item},
 };
 
@@ -74,7 +75,8 @@ pub(super) fn message(
     now: DateTime<Utc>,
 ) -> hl7_message::ActiveModel {
     let header = &arrival.header;
-    let secured = arrival.peer.and_then(|peer| peer.secured);
+    let (tls_version, peer_certificate) =
+        arrival.peer.and_then(|peer| peer.secured).map(Secured::kept).unzip();
     let hd = |hd: &crate::hl7::datatypes::Hd| hd.key().map(str::to_owned);
     hl7_message::ActiveModel {
         id: id.map_or(sea_orm::ActiveValue::NotSet, Set),
@@ -102,8 +104,8 @@ pub(super) fn message(
         acked_at: Set(ack.code.map(|_| now)),
         ack_latency_us: Set(ack.code.and_then(|_| (now - arrival.received_at).num_microseconds())),
         source_ip: Set(arrival.peer.map(|peer| peer.address.to_string())),
-        tls_version: Set(secured.map(|secured| secured.version.number().to_owned())),
-        peer_certificate: Set(secured.and_then(|secured| secured.certificate).map(|shown| shown.to_string())),
+        tls_version: Set(tls_version),
+        peer_certificate: Set(peer_certificate.flatten()),
         patient_id: Set(filed.patient),
         lab_order_id: Set(filed.order),
         original_message_id: Set(None),

@@ -4,7 +4,7 @@ use std::{fmt, fs, path::Path, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use tokio_rustls::rustls::{
-    RootCertStore,
+    CertificateError, Error, RootCertStore,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject},
 };
@@ -74,10 +74,16 @@ impl Facts {
     }
 
     /// Whether it can be used at this moment.
-    pub(super) fn holds_at(&self, now: UnixTime) -> bool {
+    fn holds_at(&self, now: UnixTime) -> bool {
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         (self.not_before.timestamp()..=self.not_after.timestamp()).contains(&now)
     }
+}
+
+/// A certificate that no authority vouches for must be one all the same, and of today.
+pub(super) fn check_time(certificate: &[u8], now: UnixTime) -> Result<(), Error> {
+    let facts = Facts::of(certificate).ok_or(CertificateError::BadEncoding)?;
+    facts.holds_at(now).then_some(()).ok_or_else(|| CertificateError::Expired.into())
 }
 
 /// A chain and its key.

@@ -19,7 +19,7 @@ use tokio_rustls::{
 
 use super::{
     Facts, Fingerprint, Secured,
-    certificate::{Identity, provider, read_authorities_file, read_identity},
+    certificate::{Identity, check_time, provider, read_authorities_file, read_identity},
     in_words, versions,
 };
 use crate::{
@@ -183,10 +183,4 @@ impl ServerCertVerifier for OneCertificate {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
-}
-
-/// A certificate that no authority vouches for must be one all the same, and of today.
-pub(super) fn check_time(certificate: &[u8], now: UnixTime) -> Result<(), Error> {
-    let facts = Facts::of(certificate).ok_or(CertificateError::BadEncoding)?;
-    facts.holds_at(now).then_some(()).ok_or_else(|| CertificateError::Expired.into())
 }

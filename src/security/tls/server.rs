@@ -20,7 +20,7 @@ use tokio_rustls::{
 
 use super::{
     Facts, Secured,
-    certificate::{fault, provider, read_authorities_file, read_identity},
+    certificate::{check_time, fault, provider, read_authorities_file, read_identity},
     in_words, versions,
 };
 use crate::{
@@ -109,7 +109,7 @@ impl ClientCertVerifier for AnyCertificate {
         _intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        super::client::check_time(end_entity, now)?;
+        check_time(end_entity, now)?;
         Ok(ClientCertVerified::assertion())
     }
 
