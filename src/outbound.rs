@@ -17,6 +17,14 @@ pub async fn connect(host: &str, port: u16, allowed: &[IpNet]) -> Result<TcpStre
     connect_to(&resolve(host, port, allowed).await?).await
 }
 
+/// The longest name the DNS has.
+pub const LONGEST_HOST: usize = 253;
+
+/// Whether a character may stand in a host name or an address.
+pub fn is_of_host(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':')
+}
+
 /// The addresses of a host that are not out of bounds, one at least. They are checked after the name is resolved: a name in
 /// DNS can point inside. Errors: why there is none, in words.
 pub async fn resolve(host: &str, port: u16, allowed: &[IpNet]) -> Result<Vec<SocketAddr>, &'static str> {

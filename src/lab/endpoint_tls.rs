@@ -6,13 +6,12 @@ use serde_json::Value;
 use super::endpoint_profile::Habits;
 use crate::{
     config::TlsVersion,
+    outbound::{LONGEST_HOST, is_of_host},
     security::tls::{Fingerprint, TrustIn, read_authorities},
 };
 
 /// Authorities of one endpoint are few.
 const LONGEST_PEM: usize = 64 * 1024;
-/// The longest name the DNS has.
-const LONGEST_NAME: usize = 253;
 
 /// The `tls` object of a profile. What it does not say is as the installation has it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -39,8 +38,7 @@ impl TlsHabits {
             digits,
             "tls.server_fingerprint must be 64 hexadecimal digits, the SHA-256 of the certificate",
         )?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-        let named = |name: &str| (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(plain);
+        let named = |name: &str| (1..=LONGEST_HOST).contains(&name.len()) && name.chars().all(is_of_host);
         unless(
             self.server_name.as_deref().is_none_or(named),
             "tls.server_name must be a host name or an address",

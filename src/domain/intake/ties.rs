@@ -4,7 +4,7 @@
 //! the order it grew out of. It never completes a test: the culture may still be preliminary when the susceptibilities
 //! are final.
 
-use super::Known;
+use super::{Known, known::KnownTest};
 use crate::domain::{
     ids::{OrderId, OrderTestId, PatientId},
     report::Report,
@@ -60,9 +60,7 @@ impl Known {
     /// figures for something else, so it must be the patient's own order and have one test of that code.
     fn whole_order(&self, report: &Report, is_theirs: impl Fn(OrderId) -> bool) -> Option<Tie> {
         let order = OrderId::of_number(report.placer.as_deref()?).filter(|order| is_theirs(*order))?;
-        let code = report.service.code.trim();
-        let mut tests = self.orders.get(&order)?.tests.iter();
-        let mut same = tests.by_ref().filter(|test| test.code.eq_ignore_ascii_case(code));
+        let mut same = self.orders.get(&order)?.tests.iter().filter(|test| is_of_code(test, report));
         let (Some(test), None) = (same.next(), same.next()) else { return None };
         Some(Tie { order, test: test.id, is_child: false })
     }
@@ -71,7 +69,7 @@ impl Known {
     fn is_as_ordered(&self, report: &Report, order: OrderId, test: OrderTestId) -> bool {
         let tests = self.orders.get(&order).map(|order| order.tests.as_slice()).unwrap_or_default();
         let ordered = tests.iter().find(|known| known.id == test);
-        ordered.is_some_and(|ordered| ordered.code.eq_ignore_ascii_case(report.service.code.trim()))
+        ordered.is_some_and(|ordered| is_of_code(ordered, report))
     }
 
     /// Remembers the laboratory's number of a test, so that a reflex later in the batch finds it. The newest counts, as
@@ -83,4 +81,9 @@ impl Known {
         }
         self.fillers.entry(filler.to_owned()).or_default().push((order, test));
     }
+}
+
+/// Whether a report is of what was ordered as this test.
+fn is_of_code(test: &KnownTest, report: &Report) -> bool {
+    test.code.eq_ignore_ascii_case(report.service.code.trim())
 }

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use serde::Deserialize;
 
 use super::{LONGEST_POLL, any_hl7};
-use crate::domain::watched::Pattern;
+use crate::{domain::watched::Pattern, outbound::is_of_host};
 
 /// Longest name or path on another machine.
 const LONGEST_TEXT: usize = 1000;
@@ -67,10 +67,9 @@ fn a_minute() -> u64 {
 impl SftpDoor {
     /// What in it cannot be used, as far as the text shows.
     pub fn check(&self) -> Result<(), &'static str> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
         let line =
             |text: &str| !text.is_empty() && text.len() <= LONGEST_TEXT && !text.contains(char::is_control);
-        if !line(&self.host) || !self.host.chars().all(plain) || self.port == 0 {
+        if !line(&self.host) || !self.host.chars().all(is_of_host) || self.port == 0 {
             return Err("sftp.host and sftp.port must be those of a server");
         }
         if !line(&self.username) {

@@ -13,6 +13,7 @@ use crate::{
         endpoint_profile::{BadHabit, Habits, Publication},
         order_profile::CodeMap,
     },
+    outbound::{LONGEST_HOST, is_of_host},
     security::tls::Fingerprint,
 };
 
@@ -26,8 +27,6 @@ pub const ACK_MODES: [&str; 3] = ["auto", "original", "enhanced"];
 const LONGEST_NAME: usize = 100;
 /// MSH-3 to MSH-6 are HD; receivers often give them no more.
 const LONGEST_HL7_NAME: usize = 180;
-/// The longest name the DNS has.
-const LONGEST_HOST: usize = 253;
 const MOST_NETWORKS: usize = 100;
 
 /// A setting that cannot be used as it stands.
@@ -100,8 +99,7 @@ impl Found {
             return;
         };
         self.line("host", host, LONGEST_HOST);
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-        let good = !host.is_empty() && host.chars().all(plain);
+        let good = !host.is_empty() && host.chars().all(is_of_host);
         self.unless(good, "host", "must be a host name or an address");
         // A host name is looked up, and its addresses checked, each time we connect.
         let within = host.parse().is_ok_and(|address: IpAddr| !outbound_address_allowed(address, allowed));
