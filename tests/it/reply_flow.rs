@@ -48,7 +48,20 @@ fn plain() -> Value {
 
 /// A service with a patient, a lab set up so, and a clinician.
 async fn scene(engine: Engine, lab_settings: Value) -> (TestApp, i64, ScriptedLab, Actor) {
-    let app = TestApp::start_with(engine, &[QUICK]).await;
+    scene_with(engine, lab_settings, &[QUICK]).await
+}
+
+/// The same where the application's word is waited for a minute.
+async fn a_minute_for_a_word(engine: Engine) -> (TestApp, i64, ScriptedLab, Actor) {
+    scene_with(engine, enhanced(), &[QUICK, ("APPLICATION_ACK_TIMEOUT_SECONDS", "60")]).await
+}
+
+async fn scene_with(
+    engine: Engine,
+    lab_settings: Value,
+    settings: &[(&str, &str)],
+) -> (TestApp, i64, ScriptedLab, Actor) {
+    let app = TestApp::start_with(engine, settings).await;
     let (jane, lab) = (app.jane().await, ScriptedLab::start().await);
     endpoint_with(&app, lab.port, lab_settings).await;
     let clinician = app.clinician().await;
@@ -174,11 +187,7 @@ async fn a_word_by_a_message_of_its_own(engine: Engine) {
 }
 
 async fn a_word_that_never_comes(engine: Engine) {
-    let app = TestApp::start_with(engine, &[QUICK, ("APPLICATION_ACK_TIMEOUT_SECONDS", "60")]).await;
-    let jane = app.jane().await;
-    let mut lab = ScriptedLab::start().await;
-    endpoint_with(&app, lab.port, enhanced()).await;
-    let clinician = app.clinician().await;
+    let (app, jane, mut lab, clinician) = a_minute_for_a_word(engine).await;
     let (id, taken) = placed(&clinician, jane, &mut lab).await;
     taken.say("CA");
     history_is(&clinician, &id, &["created", "delivered"]).await;

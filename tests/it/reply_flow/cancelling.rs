@@ -5,10 +5,10 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::{QUICK, enhanced, history_is, placed, plain, scene};
+use super::{a_minute_for_a_word, enhanced, history_is, placed, plain, scene};
 use crate::{
     app::{Actor, Answer, Engine, TestApp, flows},
-    ordering::{becomes, endpoint_with, kinds, status},
+    ordering::{becomes, kinds, status},
     scripted_lab::{Received, ScriptedLab},
 };
 
@@ -83,11 +83,7 @@ async fn a_commit_answer_alone_is_no_consent_yet(engine: Engine) {
 }
 
 async fn a_commit_answer_counts_when_nothing_else_comes(engine: Engine) {
-    let app = TestApp::start_with(engine, &[QUICK, ("APPLICATION_ACK_TIMEOUT_SECONDS", "60")]).await;
-    let jane = app.jane().await;
-    let mut lab = ScriptedLab::start().await;
-    endpoint_with(&app, lab.port, enhanced()).await;
-    let clinician = app.clinician().await;
+    let (app, jane, mut lab, clinician) = a_minute_for_a_word(engine).await;
     let (id, asked) = asked(&clinician, jane, &mut lab).await;
     asked.say("CA");
     crate::app::until("heard", async || (kinds(&clinician, &id).await.len() == 5).then_some(())).await;
@@ -143,11 +139,7 @@ async fn an_order_message_takes_consent_back(engine: Engine) {
 }
 
 async fn an_order_message_refuses_what_was_heard(engine: Engine) {
-    let app = TestApp::start_with(engine, &[QUICK, ("APPLICATION_ACK_TIMEOUT_SECONDS", "60")]).await;
-    let jane = app.jane().await;
-    let mut lab = ScriptedLab::start().await;
-    endpoint_with(&app, lab.port, enhanced()).await;
-    let clinician = app.clinician().await;
+    let (app, jane, mut lab, clinician) = a_minute_for_a_word(engine).await;
     let (id, asked) = asked(&clinician, jane, &mut lab).await;
     asked.say("CA");
     crate::app::until("heard", async || (kinds(&clinician, &id).await.len() == 5).then_some(())).await;
